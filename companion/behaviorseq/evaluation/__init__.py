@@ -1,0 +1,23 @@
+"""Judging recommenders: ranking metrics, evaluation of a model, comparison of models."""
+
+from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
+from behaviorseq.evaluation.ranking import ranking_metrics
+from behaviorseq.evaluation.significance import (
+    Interval,
+    PairedTest,
+    bootstrap_interval,
+    compare,
+    paired_test,
+)
+
+__all__ = [
+    "Evaluation",
+    "Interval",
+    "PairedTest",
+    "bootstrap_interval",
+    "compare",
+    "evaluate",
+    "paired_test",
+    "ranking_metrics",
+    "self_information",
+]

@@ -1,0 +1,13 @@
+from .content import TextContent as TextContent
+from .factorization import ALS as ALS
+from .factorization import EASE as EASE
+from .hybrid import Blend as Blend
+from .hybrid import Switch as Switch
+from .neighbors import ItemKNN as ItemKNN
+from .neighbors import SequentialRules as SequentialRules
+from .neighbors import UserKNN as UserKNN
+from .popularity import Popularity as Popularity
+from .popularity import Random as Random
+from .popularity import RecentPopularity as RecentPopularity
+from .popularity import UserFrequency as UserFrequency
+from .recommender import Recommender as Recommender

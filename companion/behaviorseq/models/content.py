@@ -1,0 +1,133 @@
+"""Recommendation from what items are: their texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from behaviorseq.models.recommender import Recommender, decayed_counts, require
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from behaviorseq.sequences import Sequences, Vocabulary
+
+
+@dataclass(eq=False)
+class TextContent(Recommender):
+    r"""Score items by how like their text is to the texts of the history.
+
+    Each text column becomes a TF-IDF vector of length 1 (scikit-learn's ``TfidfVectorizer``); the
+    vectors of an item's columns stand side by side, scaled to length 1, as :math:`v_i`. The
+    profile of a history is the mean of its vectors, recent ones counting more, and
+
+    .. math:: p = \frac{\sum_e d^{\,\mathrm{position\ from\ end}_e} \, v_{j_e}}
+                       {\sum_e d^{\,\mathrm{position\ from\ end}_e}}, \qquad
+              s_i = \frac{p \cdot v_i}{\|p\| \|v_i\|}
+
+    (Lops, de Gemmis and Semeraro, Content-based recommender systems: state of the art and trends,
+    in Recommender Systems Handbook, 2011). Other users play no part, so an item without any event
+    can be recommended. An item without text scores 0, as does everything for a history without
+    text. An empty history gets popularity.
+
+    Parameters
+    ----------
+    items : pandas.DataFrame
+        One row an item: column ``item`` (the ids of the log) and text columns; a missing text is
+        an empty one.
+    columns : sequence of str
+        The text columns to read.
+    decay : float
+        The factor :math:`d` in [0, 1]; 1 weighs all events alike.
+    vectorizer : TfidfVectorizer, optional
+        Settings for each column, for example ``TfidfVectorizer(analyzer="char", ngram_range=
+        (1, 2))`` for Chinese. By default words of two letters or more.
+
+    Attributes
+    ----------
+    vectors : scipy.sparse.csr_array
+        The vectors :math:`v_i`, shape (n_items, n_terms). After ``fit``.
+    terms : NDArray[object]
+        Column and term of each dimension, ``"title: blue"``. After ``fit``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from behaviorseq import Sequences, TextContent
+    >>> log = pd.DataFrame({"user": [1, 2, 3], "item": [10, 20, 30], "time": [0, 0, 0],
+    ...                     "behavior": "view"})
+    >>> items = pd.DataFrame({"item": [10, 20, 30],
+    ...                       "title": ["red shoe", "blue shoe", "yellow hat"]})
+    >>> histories = Sequences.from_events(log)
+    >>> TextContent(items, columns=["title"]).fit(histories).score(histories)[0].round(2)
+    array([1.  , 0.37, 0.  ], dtype=float32)
+    """
+
+    items: pd.DataFrame = field(repr=False)
+    columns: Sequence[str]
+    decay: float = 1.0
+    vectorizer: Any = None
+    vectors: sp.csr_array = field(init=False, repr=False)
+    terms: NDArray[np.object_] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the table, its columns and the decay."""
+        if isinstance(self.columns, str) or not self.columns:
+            raise ValueError(f"columns must list one text column or more, got {self.columns!r}")
+        missing = [name for name in ("item", *self.columns) if name not in self.items.columns]
+        if missing:
+            raise ValueError(
+                f"the item table has no column {missing}; its columns are {list(self.items)}"
+            )
+        require("decay", self.decay, 0 <= self.decay <= 1, "in [0, 1]")
+
+    def _fit(self, train: Sequences) -> None:
+        from sklearn.base import clone
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        blocks, terms = [], []
+        table = _rows_of(self.items, train.item_ids)
+        for name in self.columns:
+            vectorizer = clone(self.vectorizer or TfidfVectorizer(dtype=np.float32))
+            texts = table[name].astype(object).where(table[name].notna(), "").astype(str)
+            blocks.append(vectorizer.fit_transform(texts))
+            terms += [f"{name}: {term}" for term in vectorizer.get_feature_names_out()]
+        self.vectors = _unit_rows(sp.csr_array(sp.hstack(blocks)))
+        self.terms = np.array(terms, dtype=object)
+
+    def _score(self, histories: Sequences) -> NDArray[np.float32]:
+        # The length of the profile cancels in the cosine: sum, then scale.
+        profiles = _unit_rows(decayed_counts(histories, self.decay) @ self.vectors)
+        scores: NDArray[np.float32] = (profiles @ self.vectors.T).astype(np.float32).toarray()
+        return scores
+
+
+def _rows_of(items: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
+    """Put the rows of an item table in the order of the item codes."""
+    repeated = items["item"].duplicated()
+    if repeated.any():
+        raise ValueError(
+            f"the item table has {int(repeated.sum())} repeated items, the first are "
+            f"{items['item'][repeated].head(5).tolist()}; keep one row an item"
+        )
+    place = pd.Index(items["item"]).get_indexer(pd.Index(vocabulary.ids))
+    if (place < 0).any():
+        raise ValueError(
+            f"the item table lacks {int((place < 0).sum())} of the {len(place)} items of the log, "
+            f"the first are {vocabulary.ids[place < 0][:5].tolist()}; add rows with empty text"
+        )
+    return items.iloc[place]
+
+
+def _unit_rows(matrix: sp.csr_array) -> sp.csr_array:
+    """Scale the rows of a sparse matrix to length 1; rows of zeros stay."""
+    norms = np.sqrt(matrix.power(2).sum(axis=1))
+    scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+    scaled: sp.csr_array = sp.diags_array(scale.astype(np.float32)).tocsr() @ matrix
+    return scaled

@@ -1,0 +1,103 @@
+"""The real files of Complete Journey and Amazon Beauty: what is stated is counted in them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from behaviorseq.datasets import describe
+from behaviorseq.datasets.retail import NO_TYPE
+from behaviorseq.events import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from behaviorseq.datasets import Dataset
+
+
+@pytest.mark.parametrize("item", ["product_type", "product"])
+def test_complete_journey_is_as_stated(item: str, real: Callable[..., Dataset]) -> None:
+    data = real("complete-journey", item)
+    report, source = validate(data.events), data.source
+    assert (report.n_events, report.n_users) == (source.n_events, source.n_users)
+    assert report.n_items == source.items[item]
+    assert report.behaviors == {"purchase": 1_469_307}
+    assert list(data.events)[:6] == ["user", "item", "time", "behavior", "value", "session"]
+    assert data.events["item"].equals(data.events[item].rename("item"))
+    for table, key in ((data.items, "item"), (data.users, "user")):
+        assert table.columns[0] == key
+        assert table[key].tolist() == sorted(data.events[key].unique())
+    assert data.items["title"].str.len().min() > 1
+
+
+def test_complete_journey_default_item(real: Callable[..., Dataset]) -> None:
+    data = real("complete-journey")
+    assert next(iter(data.source.items)) == "product_type"
+    assert data.events["item"].equals(data.events["product_type"].rename("item"))
+
+
+def test_complete_journey_notes(real: Callable[..., Dataset]) -> None:
+    data = real("complete-journey", "product")
+    events, notes = data.events, data.source.notes
+    assert f"{(events['product_type'] == NO_TYPE).sum():,} lines are of products without" in notes
+    lacking = data.items["department"].isna()
+    assert f"{lacking.sum()} products that the product table lacks" in notes
+    assert (data.items.loc[lacking, "title"] == NO_TYPE).all()
+    known = data.users["income"].notna().sum()
+    assert f"known of {known} of the households" in notes
+
+
+def test_complete_journey_types_have_the_category_of_most_products(
+    real: Callable[..., Dataset],
+) -> None:
+    types = real("complete-journey", "product_type").items.set_index("item")
+    assert types.loc["YOGURT NOT MULTI-PACKS", "product_category"] == "YOGURT"
+    assert types.loc["POTATO CHIPS", "department"] == "GROCERY"
+    assert types["n_products"].sum() <= 92_331
+
+
+def test_complete_journey_times_say_what_is_stated(real: Callable[..., Dataset]) -> None:
+    data = real("complete-journey")
+    events, times = data.events, data.source.times
+    report = validate(events)
+    assert f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}" in times
+    assert f"{report.tied_share:.0%} of the lines share their time" in times
+    baskets = events.groupby("session").agg({"user": "nunique", "time": "nunique", "item": "size"})
+    assert baskets[["user", "time"]].max().tolist() == [1, 1]
+    assert f"{baskets['item'].mean():.1f} lines a basket" in times
+    there = events["time"].dt.tz_localize("UTC").dt.tz_convert("America/New_York")
+    assert there.dt.year.unique().tolist() == [2017]
+    assert not ((there.dt.month == 12) & (there.dt.day == 25)).any()
+    seconds = (events["session"] % 100 * 60 // 100).astype("int64")  # from the basket number
+    assert (seconds == there.dt.second).all()
+
+
+def test_amazon_beauty_is_as_stated(real: Callable[..., Dataset]) -> None:
+    data = real("amazon-beauty")
+    events, report, source = data.events, validate(data.events), data.source
+    assert (report.n_events, report.n_users) == (source.n_events, source.n_users)
+    assert report.n_items == source.items["product"]
+    assert list(events) == ["user", "item", "time", "behavior"]
+    assert report.behaviors == {"review": 198_502}
+    assert (events.groupby("user")["time"].diff().dropna() == 1).all()
+    assert events["user"].value_counts().min() == events["item"].value_counts().min() == 5
+    assert events.loc[events["user"] == 2, "item"].tolist() == [6, 7, 8, 9, 10, 4, 11]
+    assert data.items["item"].tolist() == sorted(events["item"].unique())
+    assert data.users["user"].tolist() == sorted(events["user"].unique())
+    assert data.items["attributes"].explode().nunique() == 637
+
+
+def test_amazon_beauty_titles_where_the_reader_has_them(real: Callable[..., Dataset]) -> None:
+    items = real("amazon-beauty").items
+    if "title" not in items:
+        pytest.skip("Beauty_items.csv.gz is not on this machine")
+    assert items["title"].notna().sum() == 12_094
+    assert items["asin"].is_unique
+    assert items.loc[0, "title"].startswith("OPI Nail Lacquer")
+
+
+def test_describe(real: Callable[..., Dataset]) -> None:
+    summary = describe(real("amazon-beauty"))
+    assert summary[["events", "users", "items", "first"]].tolist() == [198_502, 22_363, 12_101, 0]
+    assert "No split in time" in summary["times"]
