@@ -14,7 +14,7 @@ def duration(seconds: float) -> str:
     Examples
     --------
     >>> duration(48.2), duration(150), duration(4000)
-    ('48 s', '2 min 30 s', '1 h 07 min')
+    ('48 s', '2 min 30 s', '1 h 06 min')
     """
     whole = round(seconds)
     if whole < 60:

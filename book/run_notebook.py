@@ -34,6 +34,7 @@ def run(source: Path, work: Path, parameters: dict[str, Any]) -> None:
         work / "prepared.ipynb",
         work / "run.ipynb",
         parameters=parameters,
+        language="python",
         cwd=source.parent,
         progress_bar=False,
     )

@@ -99,11 +99,13 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def tab(browser: Any, address: str) -> Iterator[Any]:
-    """Open a tab that notes requests to other hosts, failed requests and errors."""
+    """Open a tab that notes requests to other hosts, failed requests, errors of the console."""
     tab = browser.new_page(viewport={"width": 1280, "height": 900})
     tab.faults = []
     tab.on("request", lambda r: tab.faults.append(r.url) if foreign(r.url, address) else None)
     tab.on("response", lambda r: tab.faults.append(r.url) if r.status >= 400 else None)
+    tab.on("requestfailed", lambda r: tab.faults.append(r.url))
+    tab.on("console", lambda m: tab.faults.append(m.text) if m.type == "error" else None)
     tab.on("pageerror", lambda e: tab.faults.append(str(e)))
     yield tab
     tab.close()
@@ -197,3 +199,22 @@ def test_no_path_of_the_machine_is_published() -> None:
     for path in PAGES:
         text = (HTML / path).read_text(encoding="utf-8")
         assert not re.search(rf"{re.escape(str(ROOT))}|/home/\w+/", text), path
+
+
+def test_edit_links_of_prose_pages_name_the_original() -> None:
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    for path in (p for p in PAGES if p.startswith("book/") and not p.endswith("measured.html")):
+        original = path.removesuffix(".html") + ".md"
+        assert (ROOT / original).exists()
+        assert f"{repository}/edit/main/{original}" in page(path).links
+
+
+def test_glossary_terms_link_to_their_entries() -> None:
+    linked = {
+        urldefrag(link).fragment
+        for path in PAGES
+        for link in page(path).links
+        if "#term-" in link and urlsplit(link).path.rpartition("/")[2] in ("", "glossary.html")
+    }
+    assert len(linked) >= 10
+    assert linked <= page("book/glossary.html").anchors

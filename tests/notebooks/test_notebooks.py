@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import importlib.util
 import json
 import re
 import sys
@@ -68,10 +70,65 @@ def test_no_claim_is_always_true(notebook: Notebook) -> None:
                 assert not isinstance(node.args[1], ast.Constant), ast.unparse(node)
 
 
+NOT_PROSE = r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|\{[^}]*\}`[^`]*`|`[^`]*`|\]\([^)]*\)"
+SECTIONS = r"(?i)\b(sections?|chapters?|python)\s+\d+(\.\d+)+"
+
+
+def typed_decimals(markdown: str) -> list[str]:
+    """Return the decimal numbers of prose, less those of a paragraph that cites its source."""
+    blocks = [block for block in re.split(r"\n\s*\n", markdown) if "{cite" not in block]
+    prose = re.sub(NOT_PROSE, " ", "\n\n".join(blocks), flags=re.DOTALL)
+    return re.findall(r"\d+\.\d+", re.sub(SECTIONS, " ", prose))
+
+
 def test_no_result_is_typed_by_hand(notebook: Notebook) -> None:
     for text in of_type(notebook, "markdown"):
-        prose = re.sub(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|\{cite[^}]*\}", " ", text, flags=re.S)
-        assert not re.search(r"\b0\.\d{2,}", prose), prose
+        assert typed_decimals(text) == [], text
+
+
+def test_typed_decimals_are_found() -> None:
+    assert typed_decimals("NDCG@10 is 0.0431, twice 0.02.") == ["0.0431", "0.02"]
+    assert typed_decimals("| kNN | 0.5 |") == ["0.5"]
+    fine = "Section 2.1, $d = 0.7$, `0.7`, {glue:text}`n`.\n\nThey report 0.04 {cite:p}`kang`."
+    assert typed_decimals(fine) == []
+
+
+ABSOLUTE = re.compile(r"(?<![\w.:/])/(home|root|tmp|usr|work|mnt|content|Users|var)/|\b[A-Z]:\\\\")
+
+
+def test_no_cell_names_a_path_of_one_machine(notebook: Notebook) -> None:
+    assert [c["id"] for c in notebook.cells if ABSOLUTE.search(source(c))] == []
+    assert ABSOLUTE.search("open('/home/ada/log.csv')")
+    assert not ABSOLUTE.search("https://example.org/home/ada, ../tmp/x")
+
+
+def used_names(code: str) -> list[tuple[str, str]]:
+    """Return (module, name) of all that a notebook takes from the companion."""
+    tree = ast.parse(code)
+    found, aliases = [], {"behaviorseq"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("behaviorseq"):
+            found += [(str(node.module), alias.name) for alias in node.names]
+        if isinstance(node, ast.Import):
+            aliases |= {a.asname for a in node.names if a.name == "behaviorseq" and a.asname}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            found += [("behaviorseq", node.attr)] * (node.value.id in aliases)
+    return found
+
+
+def test_all_that_is_used_of_the_companion_exists(notebook: Notebook) -> None:
+    names = used_names("\n".join(of_type(notebook, "code")))
+    assert names
+    for module, name in names:
+        package = importlib.import_module(module)
+        inside = importlib.util.find_spec(f"{module}.{name}") if hasattr(package, "__path__") else 0
+        assert hasattr(package, name) or inside, f"{module}.{name} does not exist"
+
+
+def test_used_names_are_found() -> None:
+    code = "import behaviorseq as bs\nfrom behaviorseq.plots import plot_x\nbs.nothing(1)"
+    assert used_names(code) == [("behaviorseq.plots", "plot_x"), ("behaviorseq", "nothing")]
 
 
 def test_shown_numbers_are_recorded(notebook: Notebook) -> None:

@@ -236,9 +236,9 @@ def _download_wheel(requirement: str, file: File, folder: Path) -> None:
 
 def _progress(file: File) -> tqdm[Any]:
     """Make the progress bar of a download."""
-    # disable=None: silent where nobody looks at a terminal, so also in executed notebooks.
-    options: dict[str, Any] = {"unit": "B", "unit_scale": True, "leave": False, "disable": None}
-    bar: tqdm[Any] = tqdm(total=file.size, desc=file.name, **options)
+    bar: tqdm[Any] = tqdm(
+        total=file.size, desc=file.name, unit="B", unit_scale=True, leave=False, disable=None
+    )
     return bar
 
 
