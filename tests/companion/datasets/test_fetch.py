@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pooch
 import pytest
+from tqdm import tqdm
 
 from behaviorseq.datasets import (
     FetchError,
@@ -123,7 +125,9 @@ def test_web_file_is_fetched_once(cache: Path, serve: Callable[..., Any]) -> Non
 
 @pytest.fixture
 def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    """Show bars as on a terminal; pytest's own standard error is none."""
+    module = importlib.import_module("behaviorseq.datasets.fetch")
+    monkeypatch.setattr(module, "tqdm", lambda **given: tqdm(**{**given, "disable": False}))
     return capsys
 
 
