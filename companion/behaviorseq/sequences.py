@@ -147,7 +147,7 @@ class Sequences:
 
         References
         ----------
-        - https://github.com/yueqirex/LRURec/issues/1 (about 20% in NDCG on MovieLens-1M).
+        - https://github.com/yueqirex/LRURec/issues/1 (its author reports inflated NDCG, by experience about a fifth).
         """
         if ties not in get_args(Ties):
             raise ValueError(f"ties must be one of {get_args(Ties)}, got {ties!r}")
