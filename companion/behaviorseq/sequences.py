@@ -147,7 +147,8 @@ class Sequences:
 
         References
         ----------
-        - https://github.com/yueqirex/LRURec/issues/1 (its author reports inflated NDCG, by experience about a fifth).
+        - https://github.com/yueqirex/LRURec/issues/1 (its author's experience: NDCG about a
+          fifth higher).
         """
         if ties not in get_args(Ties):
             raise ValueError(f"ties must be one of {get_args(Ties)}, got {ties!r}")
