@@ -140,6 +140,8 @@ def environment(root: Path, threads: int) -> dict[str, str]:
         **{name: str(threads) for name in THREADS},
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONHASHSEED": "0",
+        # pooch's progress bar asks for a widget that pages cannot show; the warning names a path.
+        "PYTHONWARNINGS": "ignore:IProgress not found",
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "IPYTHONDIR": str(root / "_build" / "ipython"),  # no start-up file of the user
         "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this environment, not of the user
