@@ -9,8 +9,11 @@ from .evaluation import paired_test as paired_test
 from .events import read_events as read_events
 from .events import validate as validate
 from .models import ALS as ALS
+from .models import BPR as BPR
 from .models import EASE as EASE
+from .models import BiasedMF as BiasedMF
 from .models import Blend as Blend
+from .models import FeatureModel as FeatureModel
 from .models import ItemKNN as ItemKNN
 from .models import Popularity as Popularity
 from .models import Random as Random
@@ -24,6 +27,7 @@ from .models import UserKNN as UserKNN
 from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source
+from .notebook import stored_result as stored_result
 from .notebook import use_style as use_style
 from .sequences import Sequences as Sequences
 from .sequences import Vocabulary as Vocabulary
