@@ -27,7 +27,6 @@ from .models import UserKNN as UserKNN
 from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source
-from .notebook import stored_result as stored_result
 from .notebook import use_style as use_style
 from .sequences import Sequences as Sequences
 from .sequences import Vocabulary as Vocabulary

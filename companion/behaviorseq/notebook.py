@@ -16,7 +16,6 @@ import math
 import os
 import re
 import textwrap
-import urllib.request
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -252,36 +251,6 @@ def without_docstrings(source: str) -> str:
                 stop += 1
             dropped.update(range(node.body[0].lineno - 1, stop))
     return "\n".join(line for i, line in enumerate(lines) if i not in dropped)
-
-
-def stored_result(name: str) -> dict[str, Any]:
-    """Read the stored result of a benchmark, which takes longer than a notebook may.
-
-    Parameters
-    ----------
-    name : str
-        Name of the benchmark, as in ``benchmarks/results/<name>.json``.
-
-    Returns
-    -------
-    dict
-        The file: ``command`` regenerates it, ``rows`` is its table, ``environment`` says where
-        it ran. It is read from the repository that the notebook lies in; where there is none (a
-        notebook alone, on Colab), from the published repository.
-
-    Examples
-    --------
-    >>> stored_result("amazon_beauty")["command"]  # doctest: +SKIP
-    'python benchmarks/amazon_beauty.py'
-    """
-    place = f"benchmarks/results/{name}.json"
-    here = Path.cwd()
-    found = next((f / place for f in (here, *here.parents) if (f / place).exists()), None)
-    if found is not None:
-        return dict(json.loads(found.read_text(encoding="utf-8")))
-    raw = repository().replace("https://github.com/", "https://raw.githubusercontent.com/")
-    with urllib.request.urlopen(f"{raw}/main/{place}", timeout=60) as answer:  # noqa: S310 - https
-        return dict(json.load(answer))
 
 
 def progress(iterable: Iterable[T], description: str, *, total: int | None = None) -> Iterable[T]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import io
 import json
 import math
 from pathlib import Path
@@ -19,7 +18,7 @@ from myst_nb.core.variables import format_plain_text
 from myst_nb.ext.glue import extract_glue_data_cell
 
 from behaviorseq import notebook
-from behaviorseq.notebook import ClaimError, claim, progress, record, show_source, stored_result
+from behaviorseq.notebook import ClaimError, claim, progress, record, show_source
 
 ROOT = Path(__file__).parents[2]
 Shown = list[tuple[dict[str, str], dict[str, Any]]]
@@ -210,27 +209,3 @@ def test_the_address_is_that_of_the_configuration() -> None:
 def test_progress_passes_everything_on(records: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert list(progress(range(3), "Counting")) == [0, 1, 2]
     assert capfd.readouterr().err == ""
-
-
-def test_a_stored_result_is_that_of_the_repository_around(monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = json.loads((ROOT / "benchmarks/results/amazon_beauty.json").read_text())
-    for folder in (ROOT, ROOT / "notebooks"):
-        monkeypatch.chdir(folder)
-        assert stored_result("amazon_beauty") == stored
-
-
-def test_without_a_repository_the_published_one_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = []
-
-    def urlopen(url: str, timeout: float) -> io.BytesIO:
-        asked.append(url)
-        return io.BytesIO(b'{"rows": []}')
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(notebook.urllib.request, "urlopen", urlopen)
-    assert stored_result("x") == {"rows": []}
-    (url,) = asked
-    assert url.startswith("https://raw.githubusercontent.com/")
-    assert url.endswith("/main/benchmarks/results/x.json")
