@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from behaviorseq.datasets.sources import Dataset, Source
+from behaviorseq.optional import optional
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,7 +119,10 @@ class World(ABC):
         ------
         ValueError
             If a number is out of its range.
+        ImportError
+            If gymnasium is not installed.
         """
+        optional("gymnasium", "rl")
         from .environment import make_environment
 
         seats = 1 if n_seats is None else whole("n_seats", n_seats, 1)
