@@ -20,7 +20,11 @@ TINY = pd.DataFrame(
         "user": ["ann"] * 6 + ["bob"] * 3 + ["cid"],
         "item": ["a", "b", "a", "a", "a", "c", "a", "a", "b", "d"],
         "time": START + np.array(MINUTES).astype("m8[m]"),
-        "behavior": "view view purchase cart purchase view view cart purchase view".split(),
+        "behavior": [
+            *["view", "view", "purchase", "cart", "purchase", "view"],
+            *["view", "cart"],
+            *["purchase", "view"],
+        ],
     }
 )
 
