@@ -11,10 +11,14 @@ from .fetch import fetch
 from .movielens import MOVIELENS_1M, MOVIELENS_100K
 from .retail import AMAZON_BEAUTY, COMPLETE_JOURNEY
 from .sources import Dataset, OwnFile, PackageIndex, Source
+from .webshops import ONLINE_RETAIL, TAOBAO_HEAD
 
 CATALOG: dict[str, Source] = {
     source.name: source
-    for source in (MOVIELENS_100K, COMPLETE_JOURNEY, AMAZON_BEAUTY, MOVIELENS_1M)
+    for source in (
+        *(MOVIELENS_100K, COMPLETE_JOURNEY, AMAZON_BEAUTY, MOVIELENS_1M),
+        *(ONLINE_RETAIL, TAOBAO_HEAD),
+    )
 }
 
 
@@ -123,6 +127,8 @@ def list_datasets() -> pd.DataFrame:
     complete-journey  1469307   2469   2243  dates  package index
     amazon-beauty      198502  22363  12101  order            web
     movielens-1m       999611   6040   3416  order            web
+    online-retail      397924   4339   3665  dates            web
+    taobao-head         84475    815  55368  dates       own file
     """
     rows = {
         source.name: {
