@@ -54,7 +54,7 @@ def fit_power_law(counts: ArrayLike, *, least_tail: int = LEAST_TAIL) -> PowerLa
 
     For each value that occurs, as the least of the tail, the exponent is that of maximum
     likelihood for whole numbers; of these tails the one nearest to its power law in the
-    Kolmogorov-Smirnov distance is taken [1]_ (sections 3.1 and 3.3). A fit says nothing
+    Kolmogorov-Smirnov distance is taken (Clauset, Shalizi and Newman, sections 3.1 and 3.3). A fit says nothing
     about whether the tail is a power law.
 
     Parameters
@@ -76,9 +76,9 @@ def fit_power_law(counts: ArrayLike, *, least_tail: int = LEAST_TAIL) -> PowerLa
 
     References
     ----------
-    .. [1] Aaron Clauset, Cosma Rohilla Shalizi and M. E. J. Newman (2009). Power-Law
-       Distributions in Empirical Data. SIAM Review 51(4), 661-703.
-       https://doi.org/10.1137/070710111
+    - Aaron Clauset, Cosma Rohilla Shalizi and M. E. J. Newman (2009). Power-Law
+      Distributions in Empirical Data. SIAM Review 51(4), 661-703.
+      https://doi.org/10.1137/070710111
 
     Examples
     --------
@@ -162,7 +162,7 @@ def log_shape(events: pd.DataFrame, *, gap: pd.Timedelta = GAP) -> pd.Series[Any
             something happened, one after the other. Events of one moment have no gap.
         ``burstiness``
             Mean over users with 10 gaps or more of (s - m) / (s + m), where m and s are mean and
-            standard deviation of the gaps [1]_: -1 where they are all the same, 0 for a Poisson
+            standard deviation of the gaps (Goh and Barabási): -1 where they are all the same, 0 for a Poisson
             process, towards 1 for bursts and long pauses. Few gaps pull it down.
         ``session events``, ``session seconds``
             Median number of events of a session and median time from its first to its last.
@@ -183,8 +183,8 @@ def log_shape(events: pd.DataFrame, *, gap: pd.Timedelta = GAP) -> pd.Series[Any
 
     References
     ----------
-    .. [1] K.-I. Goh and A.-L. Barabási (2008). Burstiness and memory in complex systems. EPL
-       81(4), 48002. https://doi.org/10.1209/0295-5075/81/48002
+    - K.-I. Goh and A.-L. Barabási (2008). Burstiness and memory in complex systems. EPL
+      81(4), 48002. https://doi.org/10.1209/0295-5075/81/48002
 
     Examples
     --------

@@ -67,7 +67,9 @@ class Oracle(Recommender):
             raise ValueError("the oracle needs the times of the events, as dates")
         users = histories.user_ids.decode(histories.users)
         last_items = np.full(len(histories), -1, dtype=np.int64)
-        times = np.full(len(histories), START)  # of a user without a click, of whom no time is known
+        times = np.full(
+            len(histories), START
+        )  # of a user without a click, of whom no time is known
         has = histories.lengths > 0
         ends = histories.offsets[1:][has] - 1
         last_items[has] = histories.item_ids.decode(histories.items[ends])

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import difflib
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .faults import Corruption as Corruption
+from .faults import corrupt as corrupt
 from .world import World as World
-
-if TYPE_CHECKING:
-    from .faults import Corruption as Corruption
 
 #: Each world: its module, its class, and its size where none is asked for.
 WORLDS: dict[str, tuple[str, str, dict[str, int]]] = {

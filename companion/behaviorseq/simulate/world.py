@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -167,11 +168,17 @@ class World(ABC):
             ordered_only=False,
             licence="MIT, as this package: the log is made by it, no person is in it",
             citation=f"behaviorseq, simulate.{self!r}",
-            url="https://github.com/AI-Genius-Institute/behavior-sequence-analysis",
+            url=_address(),
             notes=self.notes,
             files=(),
             read=lambda paths, item: (lambda d: (d.events, d.items, d.users))(self.log()),
         )
+
+
+def _address() -> str:
+    """Give the address of this package, as its metadata name it."""
+    named = importlib.metadata.metadata("behaviorseq").get_all("Project-URL") or [""]
+    return str(named[0]).partition(", ")[2]
 
 
 def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
