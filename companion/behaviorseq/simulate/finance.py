@@ -75,9 +75,9 @@ class Finance(World):
     >>> world = simulate.world("finance", n_users=50, n_items=40, days=30)
     >>> log = world.log()
     >>> log.items.loc[[0, 3], ["name", "kind", "risk_class"]]
-                           name     kind  risk_class
-    0        Settlement Account  account           1
-    3  Falcon Software Company    share           5
+                              name     kind  risk_class
+    0           Settlement Account  account           1
+    3  Ridge Gene Research Company    share           5
     >>> bool((log.events.query("behavior == 'invest'")["item"] > 0).all())
     True
     """
@@ -145,8 +145,8 @@ class Finance(World):
         events = self.simulate().events
         table = pd.DataFrame(
             {
-                "user": events["user"],
-                "item": events["item"],
+                "user": events["user"].astype(np.int64),
+                "item": events["item"].astype(np.int64),
                 "time": to_datetime(events["second"]),
                 "behavior": pd.array(list(BEHAVIORS), dtype="str").take(events["behavior"]),
                 "value": np.where(FLOWS[events["behavior"]] != 0, events["cents"] / CENTS, np.nan),
@@ -195,7 +195,8 @@ class Finance(World):
     def _sessions(self, events: dict[str, Any]) -> Any:
         """Give each visit and each transfer a number, in order of the days."""
         transfer = events["behavior"] >= DEPOSIT
-        key = (events["second"] // SECONDS_A_DAY * 2 + ~transfer) * self.n_users + events["user"]
+        day = (events["second"] // SECONDS_A_DAY).astype(np.int64)
+        key = (2 * day + ~transfer) * self.n_users + events["user"]
         return np.unique(key, return_inverse=True)[1]
 
 

@@ -80,7 +80,7 @@ _NOUNS = {
 }
 _OPENINGS = {
     "money fund": "A fund that lends for days and weeks, in",
-    "bond": "A loan with a fixed interest, to borrowers in",
+    "bond": "A loan with a fixed interest, for",
     "bond fund": "A fund that holds many bonds, in",
     "mixed fund": "A fund that holds shares and bonds, in",
     "share fund": "A fund that holds the shares of many companies, in",

@@ -249,4 +249,4 @@ def _stage_changes(
         days = (365 * waits / STAGE_RATES[stages]).cumsum(axis=1)
     retires = stages == len(STAGES) - 2
     old_enough = np.maximum(365.0 * (RETIREMENT_AGE - age), 0)[:, None]
-    return np.where(retires, np.maximum(days, old_enough), days)
+    return np.asarray(np.where(retires, np.maximum(days, old_enough), days))

@@ -80,12 +80,12 @@ class FinanceTruth:
         one, ``risk_limit`` of the users, which measures it with an error and is not renewed.
         """
         days, _ = self._when(times)
-        return risk_class_of(self._customers.suitable_volatility(np.asarray(users), days))
+        return risk_class_of(self._customers.suitable_volatility(self._users(users), days))
 
     def life_stage(self, users: ArrayLike, times: Any) -> NDArray[np.str_]:
         """Give the life stages of customers at times."""
         days, _ = self._when(times)
-        return np.array(STAGES)[self._customers.stage(np.asarray(users), days)]
+        return np.array(STAGES)[self._customers.stage(self._users(users), days)]
 
     @property
     def life_stages(self) -> pd.DataFrame:
@@ -109,14 +109,14 @@ class FinanceTruth:
 
     def cash(self, users: ArrayLike, times: Any) -> NDArray[np.float64]:
         """Give the money in accounts just before times."""
-        return self._cents(np.asarray(users), times) / CENTS
+        return self._cents(self._users(users), times) / CENTS
 
     def click_probability(
         self, users: ArrayLike, items: ArrayLike, times: Any
     ) -> NDArray[np.float64]:
         """Give the probability that a customer who is shown an asset clicks it."""
         days, _ = self._when(times)
-        users, items = np.asarray(users), np.asarray(items)
+        users, items = self._users(users), self._items(items)
         return self._customers.chances(users, items, days, 0)[0]
 
     def invest_probability(
@@ -137,7 +137,7 @@ class FinanceTruth:
             Whether the declared limit holds. Without it, this is the wish.
         """
         days, _ = self._when(times)
-        users, items = np.asarray(users), np.asarray(items)
+        users, items = self._users(users), self._items(items)
         cash = self._cents(users, times)
         _, wanted, allowed = self._customers.chances(users, items, days, cash)
         return wanted * allowed if limited else wanted
@@ -157,10 +157,9 @@ class FinanceTruth:
             At what price the lot was bought.
         """
         days, _ = self._when(times)
-        users, cash = np.asarray(users), self._cents(np.asarray(users), times)
-        return self._customers.sale_chance(
-            users, np.asarray(items), days, cash, np.asarray(buy_prices)
-        )
+        users, items = self._users(users), self._items(items)
+        cash = self._cents(users, times)
+        return self._customers.sale_chance(users, items, days, cash, np.asarray(buy_prices))
 
     @property
     def market(self) -> pd.DataFrame:
@@ -198,6 +197,12 @@ class FinanceTruth:
         money = ["cost", "fee", "proceeds"]
         return lots.assign(**{name: lots[name] / CENTS for name in money})
 
+    def _users(self, users: ArrayLike) -> NDArray[np.int64]:
+        return _ids("users", users, self._world.n_users)
+
+    def _items(self, items: ArrayLike) -> NDArray[np.int64]:
+        return _ids("items", items, self._world.n_items)
+
     def _when(self, times: Any) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Turn times into days and seconds from the start."""
         seconds = to_seconds(times).astype(np.int64)
@@ -220,10 +225,19 @@ class FinanceTruth:
         """Sort all flows of money by user and time: their keys, and sums of what came before."""
         events = self._activity.events
         flow = FLOWS[events["behavior"]] * events["cents"]
-        keys = events["user"] * ((self._world.days + 1) * SECONDS_A_DAY) + events["second"]
+        users = events["user"].astype(np.int64)
+        keys = users * ((self._world.days + 1) * SECONDS_A_DAY) + events["second"]
         moved = np.flatnonzero(flow)
         order = moved[np.argsort(keys[moved], kind="stable")]
         return keys[order], np.concatenate([[0], flow[order].cumsum()])
+
+
+def _ids(name: str, ids: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Check ids, which count from 0."""
+    array = np.asarray(ids)
+    if array.size and (array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= count):
+        raise ValueError(f"{name} must be ids, whole numbers from 0 to {count - 1}")
+    return array.astype(np.int64)
 
 
 def disposition_effect(holdings: pd.DataFrame, prices: NDArray[np.float64]) -> tuple[float, float]:
