@@ -39,7 +39,7 @@ class Finance(World):
     25(2); Commission Delegated Regulation (EU) 2017/565, article 54(2)).
 
     *A day.* Money comes in or goes out every 30 days. A customer who looks, with a probability of
-    their own, first sells each lot with probability
+    their own that halves at weekends, first sells each lot with probability
 
     .. math:: \sigma(-3.6 + d_u [\text{gain}] + [\text{short of money}] + 0.3\,\text{misfit}),
 
@@ -121,7 +121,7 @@ class Finance(World):
 
     @cached_property
     def customers(self) -> Customers:
-        """The customers."""
+        """The customers, with what drives them: not for a model's eyes."""
         return make_customers(
             self,
             self.assets,

@@ -145,12 +145,7 @@ class _Block:
     ) -> NDArray[np.int64]:
         """Let who looks sell lots, five seconds each; give the moments after."""
         customers, lots = self.customers, self.lots
-        looks = np.isin(lots["user"], lookers)
-        seen = np.flatnonzero(looks)
-        seen = seen[np.argsort(lots["user"][seen], kind="stable")]
-        users, items = lots["user"][seen], lots["item"][seen]
-        chance = customers.sale_chance(users, items, day, self.cash[users], lots["buy_price"][seen])
-        sells = seen[self.rng.random(len(seen)) < chance]
+        sells = self._decide_sales(day, lookers)
         users, items = lots["user"][sells], lots["item"][sells]
         price = customers.market.prices[day - customers.first_day, items]
         proceeds = np.rint(lots["units"][sells] * price * CENTS).astype(np.int64)
@@ -165,28 +160,48 @@ class _Block:
         self.lots = {name: column[kept] for name, column in lots.items()}
         return start + 5 * np.bincount(place, minlength=len(lookers)) + 10
 
+    def _decide_sales(self, day: int, lookers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Draw the lots that are sold, in the order of their owners."""
+        seen = np.flatnonzero(np.isin(self.lots["user"], lookers))
+        seen = seen[np.argsort(self.lots["user"][seen], kind="stable")]
+        users, items, price = (self.lots[name][seen] for name in ("user", "item", "buy_price"))
+        chance = self.customers.sale_chance(users, items, day, self.cash[users], price)
+        return seen[self.rng.random(len(seen)) < chance]
+
     def _browse(self, day: int, lookers: NDArray[np.int64], start: NDArray[np.int64]) -> None:
         """Let who looks view some assets, one after another, click and buy."""
-        customers, rng = self.customers, self.rng
-        shown = choose(customers, lookers, day, rng)
+        rng = self.rng
+        shown = choose(self.customers, lookers, day, rng)
         n_views = np.minimum(1 + rng.poisson(2.0, len(lookers)), shown.shape[1])
         seconds = start[:, None] + rng.integers(30, 180, shown.shape).cumsum(axis=1)
         luck, noise = rng.random(shown.shape), rng.standard_normal(shown.shape)
-        bought: list[Table] = []
+        bought = []
         for place in range(shown.shape[1]):
             active = n_views > place
-            users, items, moment = lookers[active], shown[active, place], seconds[active, place]
-            cash = self.cash[users]
-            click, wanted, allowed = customers.chances(users, items, day, cash)
-            clicks, buys = luck[active, place] < click, luck[active, place] < wanted * allowed
-            self._log(users, items, moment, VIEW)
-            self._log(users[clicks], items[clicks], moment[clicks] + 8, CLICK)
-            users, items, moment, cash = users[buys], items[buys], moment[buys] + 25, cash[buys]
-            cents = customers.order(users, items, cash, noise[active, place][buys])
-            self._log(users, items, moment, INVEST, cents)
-            self.cash[users] -= cents
-            bought.append(_buy(customers, users, items, day, cents))
+            columns = (column[active, place] for column in (shown, seconds, luck, noise))
+            bought.append(self._react(day, lookers[active], *columns))
         self.lots = _join([self.lots, *bought], _LOT)
+
+    def _react(
+        self,
+        day: int,
+        users: NDArray[np.int64],
+        items: NDArray[np.int64],
+        moment: NDArray[np.int64],
+        luck: NDArray[np.float64],
+        noise: NDArray[np.float64],
+    ) -> Table:
+        """Let users view one asset each, click it and buy it; give the lots."""
+        customers = self.customers
+        click, wanted, allowed = customers.chances(users, items, day, self.cash[users])
+        clicks, buys = luck < click, luck < wanted * allowed
+        self._log(users, items, moment, VIEW)
+        self._log(users[clicks], items[clicks], moment[clicks] + 8, CLICK)
+        users, items, moment = users[buys], items[buys], moment[buys] + 25
+        cents = customers.order(users, items, self.cash[users], noise[buys])
+        self._log(users, items, moment, INVEST, cents)
+        self.cash[users] -= cents
+        return _buy(customers, users, items, day, cents)
 
     def _log(
         self,

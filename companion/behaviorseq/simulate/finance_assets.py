@@ -156,34 +156,36 @@ def make_assets(world: World) -> Assets:
     n = world.n_items
     kind = rng.choice(len(KINDS), size=n, p=column("share"))
     sector = _draw_sectors(kind, rng)
-    volatility = column("volatility")[kind] * np.exp(
-        column("spread")[kind] * rng.standard_normal(n)
-    )
+    spread = np.exp(column("spread")[kind] * rng.standard_normal(n))
+    volatility = column("volatility")[kind] * spread
     annual = np.round(column("annual_fee")[kind] * np.exp(0.3 * rng.standard_normal(n)), 2)
     prominence = -0.7 * np.log(1 + rng.permutation(n))
     entry = column("entry_fee")[kind]
     minimum = column("minimum")[kind].astype(np.int64)
     kind[0], volatility[0], prominence[0] = -1, 0.0, -np.inf
     annual[0] = entry[0] = minimum[0] = 0
-    risk_class = risk_class_of(volatility)
-    names = _names(kind, sector, rng)
     table = pd.DataFrame(
         {
             "item": np.arange(n),
-            **names,
             "kind": [ACCOUNT, *(KINDS[k].name for k in kind[1:])],
             "sector": ["none", *(list(SECTORS)[s] for s in sector[1:])],
-            "risk_class": risk_class,
+            "risk_class": risk_class_of(volatility),
             "annual_fee": annual,
             "entry_fee": entry,
             "minimum": minimum / CENTS,
         }
     )
-    table["description"] = _descriptions(table)
-    table = table.drop(columns="theme")
-    charges = annual + entry / 3
     return Assets(
-        table, kind, sector, volatility, risk_class, charges, entry, annual, minimum, prominence
+        table=_describe(table, sector, rng),
+        kind=kind,
+        sector=sector,
+        volatility=volatility,
+        risk_class=table["risk_class"].to_numpy(),
+        charges=annual + entry / 3,
+        entry_fee=entry,
+        annual_fee=annual,
+        minimum=minimum,
+        prominence=prominence,
     )
 
 
@@ -203,32 +205,23 @@ def _draw_sectors(kind: NDArray[np.int64], rng: np.random.Generator) -> NDArray[
     return np.where(place < government, _N_TRADES, rest)
 
 
-def _names(
-    kind: NDArray[np.int64], sector: NDArray[np.int64], rng: np.random.Generator
-) -> dict[str, list[str]]:
-    """Put names together of a house, a theme and a kind; a number tells namesakes apart."""
-    houses = rng.integers(len(_HOUSES), size=len(kind))
-    places = rng.integers(4, size=len(kind))
-    themes = [list(SECTORS.values())[s][p] for s, p in zip(sector, places, strict=True)]
-    plain = pd.Series(
-        f"{_HOUSES[house]} {theme.title()} {_NOUNS[KINDS[k].name]}"
-        for house, theme, k in zip(houses, themes, kind, strict=True)
-    )
+def _describe(
+    table: pd.DataFrame, sector: NDArray[np.int64], rng: np.random.Generator
+) -> pd.DataFrame:
+    """Add names and descriptions: what an asset holds, how it swings, what for, at what price."""
+    houses = np.array(_HOUSES)[rng.integers(len(_HOUSES), size=len(table))]
+    themes = np.array(list(SECTORS.values()))[sector, rng.integers(4, size=len(table))]
+    rows = list(zip(table.itertuples(), houses, themes, strict=True))[1:]
+    plain = pd.Series([f"{house} {theme.title()} {_NOUNS[row.kind]}" for row, house, theme in rows])
     number = plain.groupby(plain).cumcount()
     names = plain.where(number == 0, plain + " " + (number + 1).astype(str))
-    return {"name": ["Settlement Account", *names[1:]], "theme": themes}
-
-
-def _descriptions(table: pd.DataFrame) -> list[str]:
-    """Write what an asset holds, how it swings, what it is for, and what it costs."""
-    rows = table.itertuples()
-    next(rows)
-    return [
-        "Holds the money that is not invested; it does not swing and costs nothing.",
-        *(
-            f"{_OPENINGS[row.kind]} {row.theme}. Its price {_SWINGS[row.risk_class - 1]}; meant "
-            f"for {_HORIZONS[row.risk_class - 1]}. Charges {row.annual_fee:.2f}% a year and "
-            f"{row.entry_fee:.2f}% of an order."
-            for row in rows
-        ),
+    texts = [
+        f"{_OPENINGS[row.kind]} {theme}. Its price {_SWINGS[row.risk_class - 1]}; meant for "
+        f"{_HORIZONS[row.risk_class - 1]}. Charges {row.annual_fee:.2f}% a year and "
+        f"{row.entry_fee:.2f}% of an order."
+        for row, _, theme in rows
     ]
+    account = "Holds the money that is not invested; it does not swing and costs nothing."
+    table.insert(1, "name", ["Settlement Account", *names])
+    table.insert(2, "description", [account, *texts])
+    return table

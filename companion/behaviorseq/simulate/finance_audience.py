@@ -8,6 +8,7 @@ import numpy as np
 
 from .environment import Audience, Reaction
 from .finance_assets import CENTS, risk_class_of
+from .world import SECONDS_A_DAY, to_datetime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +53,9 @@ class FinanceAudience(Audience):
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
         self.customers = world.customers
         self.day = world.days
-        self.final_cash = world.truth.final_cash
+        end = to_datetime(world.days * SECONDS_A_DAY)
+        final = world.truth.cash(np.arange(world.n_users), end)
+        self.final_cash = np.rint(final * CENTS).astype(np.int64)
         self.reward, self.suitable = reward, suitable
         self.users = np.zeros(n_seats, dtype=np.int64)
         self.cash = np.zeros(n_seats, dtype=np.int64)

@@ -102,11 +102,6 @@ class FinanceTruth:
         rows = rows.sort_values(["user", "life_stage"], ignore_index=True)
         return rows.assign(life_stage=np.array(STAGES)[rows["life_stage"]])
 
-    @property
-    def final_cash(self) -> NDArray[np.int64]:
-        """Money in each account at the end, in cents."""
-        return self._activity.cash
-
     def cash(self, users: ArrayLike, times: Any) -> NDArray[np.float64]:
         """Give the money in accounts just before times."""
         return self._cents(self._users(users), times) / CENTS

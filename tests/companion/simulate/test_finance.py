@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from behaviorseq import simulate
 from behaviorseq.events import validate
@@ -161,7 +163,20 @@ def test_money_balances_to_the_cent(world, log):
     closing = cents(world.truth.cash(np.arange(400), world.prices().index[-1]))
     moved = np.bincount(log.events["user"], weights=flows(log.events), minlength=400)
     assert (opening + moved.astype(np.int64) == closing).all()
-    assert (closing == world.truth.final_cash).all()
+    assert (closing == world.simulate().cash).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32), st.integers(2, 40), st.integers(1, 60))
+def test_accounts_and_limits_hold_in_any_world(seed, n_items, days):
+    world = Finance(30, n_items, days, seed)
+    log = world.log()
+    opening = cents(world.truth.cash(np.arange(30), "2024-01-01"))
+    after = opening[log.events["user"]] + flows(log.events).groupby(log.events["user"]).cumsum()
+    assert after.min() >= 0 or log.events.empty
+    bought = log.events[log.events["behavior"] == "invest"]
+    limit = log.users["risk_limit"].to_numpy()[bought["user"]]
+    assert (log.items["risk_class"].to_numpy()[bought["item"]] <= limit).all()
 
 
 def test_no_account_is_ever_overdrawn(world, log):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from behaviorseq.simulate.finance import Finance
@@ -105,6 +105,8 @@ def test_momentum_is_the_return_of_the_last_quarter(world):
 
 
 @given(st.floats(0, 2))
+@example(0.005)
+@example(0.8)
 def test_risk_class_bands(volatility):
     place = int(risk_class_of(volatility))
     assert 1 <= place <= 7

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from scipy.stats import spearmanr
 
 from behaviorseq.simulate.finance import Finance
+from behaviorseq.simulate.finance_accounts import GUIDED, WEEKEND, choose
 from behaviorseq.simulate.finance_truth import disposition_effect
 
 
@@ -63,6 +65,32 @@ def test_lots_are_sold_at_their_probability(world, events):
     sold = (seen["day_to"] == seen["day"]).to_numpy()
     assert np.abs(z_by_bin(sold, p)).max() < 4
     assert sold.sum() == (events["behavior"] == "redeem").sum()
+
+
+def test_assets_are_come_across_by_prominence_and_appeal(world):
+    n = 20_000
+    shown = choose(world.customers, np.full(n, 7), 30, np.random.default_rng(1))
+    assert (np.diff(np.sort(shown, axis=1), axis=1) > 0).all()
+    score = world.assets.prominence[1:] + GUIDED * world.customers.appeal(7, np.arange(1, 120), 30)
+    p = softmax(score)
+    z = (np.bincount(shown[:, 0], minlength=120)[1:] - n * p) / np.sqrt(n * p * (1 - p))
+    assert np.abs(z[n * p > 20]).max() < 4
+    again = p * (p / (1 - p)).sum() - p**2 / (1 - p)  # the second, without repetition
+    z = np.bincount(shown[:, 1], minlength=120)[1:] - n * again
+    assert np.abs((z / np.sqrt(n * again * (1 - again)))[n * again > 20]).max() < 4
+
+
+def test_customers_look_at_their_probability(world, events):
+    visits = events[events["behavior"] == "view"].drop_duplicates("session")
+    looks = np.bincount(visits["user"], minlength=1000)
+    days = np.arange(200) % 7
+    p = world.truth.customers["attention"].to_numpy()
+    expected = p * (days < 5).sum() + p * WEEKEND * (days >= 5).sum()
+    variance = p * (1 - p) * (days < 5).sum() + p / 2 * (1 - p / 2) * (days >= 5).sum()
+    order = np.argsort(p)
+    for part in np.array_split(order, 10):
+        z = (looks[part].sum() - expected[part].sum()) / np.sqrt(variance[part].sum())
+        assert abs(z) < 4
 
 
 def test_the_limit_is_all_that_tells_a_wish_from_an_order(world):
