@@ -54,8 +54,8 @@ def fit_power_law(counts: ArrayLike, *, least_tail: int = LEAST_TAIL) -> PowerLa
 
     For each value that occurs, as the least of the tail, the exponent is that of maximum
     likelihood for whole numbers; of these tails the one nearest to its power law in the
-    Kolmogorov-Smirnov distance is taken (Clauset, Shalizi and Newman, sections 3.1 and 3.3). A fit says nothing
-    about whether the tail is a power law.
+    Kolmogorov-Smirnov distance is taken (Clauset, Shalizi and Newman, sections 3.1 and 3.3). A
+    fit says nothing about whether the tail is a power law.
 
     Parameters
     ----------
@@ -162,8 +162,8 @@ def log_shape(events: pd.DataFrame, *, gap: pd.Timedelta = GAP) -> pd.Series[Any
             something happened, one after the other. Events of one moment have no gap.
         ``burstiness``
             Mean over users with 10 gaps or more of (s - m) / (s + m), where m and s are mean and
-            standard deviation of the gaps (Goh and Barabási): -1 where they are all the same, 0 for a Poisson
-            process, towards 1 for bursts and long pauses. Few gaps pull it down.
+            standard deviation of the gaps (Goh and Barabási): -1 where they are all the same, 0
+            for a Poisson process, towards 1 for bursts and long pauses. Few gaps pull it down.
         ``session events``, ``session seconds``
             Median number of events of a session and median time from its first to its last.
         ``repeat rate``

@@ -42,6 +42,10 @@ class Reaction:
         Who ends the visit, shape (n_seats,).
     seconds : NDArray[float64]
         How long it took, shape (n_seats,).
+    values : dict of str to NDArray[float64]
+        For behaviors that have a value, that of each item, shape (n_seats, slate).
+    info : dict of str to NDArray
+        What a step tells beside this, one entry a seat.
     """
 
     done: dict[str, NDArray[np.bool_]]
@@ -49,6 +53,8 @@ class Reaction:
     reward: NDArray[np.float64]
     leaves: NDArray[np.bool_]
     seconds: NDArray[np.float64]
+    values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    info: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 class Audience(ABC):
@@ -135,6 +141,7 @@ class Stage:
         """Add the events of one step to the log; behaviors with one item are a second apart."""
         for place, (behavior, done) in enumerate(reaction.done.items()):
             seats, positions = np.nonzero(done)
+            value = reaction.values.get(behavior, np.full(done.shape, np.nan))
             self.logged.append(
                 pd.DataFrame(
                     {
@@ -144,6 +151,7 @@ class Stage:
                         "behavior": behavior,
                         "position": positions,
                         "step": self.step_of[seats],
+                        "value": value[seats, positions],
                     }
                 )
             )
@@ -211,7 +219,7 @@ class WorldEnvironment(gym.Env[Observation, Any]):
         """Show the action to the visitor."""
         slates = np.asarray(action, dtype=np.int64).reshape(1, self.stage.slate)
         reaction = self.stage.show(slates, self.np_random)
-        info = {name: done[0] for name, done in reaction.done.items()}
+        info = {name: told[0] for name, told in (reaction.done | reaction.info).items()}
         truncated = bool(self.stage.step_of[0] >= self.stage.steps)
         return self._observe(), float(reaction.reward[0]), bool(reaction.leaves[0]), truncated, info
 
@@ -265,7 +273,7 @@ class WorldVectorEnvironment(VectorEnv[Observation, Any, Any]):
         slates = np.asarray(actions, dtype=np.int64).reshape(self.num_envs, self.stage.slate)
         reaction = self.stage.show(slates, self.np_random)
         truncated = self.stage.step_of >= self.stage.steps
-        info: dict[str, Any] = dict(reaction.done)
+        info: dict[str, Any] = reaction.done | reaction.info
         over = np.flatnonzero(reaction.leaves | truncated)
         if len(over):
             info["final_obs"] = self.stage.observe()

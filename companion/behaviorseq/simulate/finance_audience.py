@@ -83,14 +83,15 @@ class FinanceAudience(Audience):
         """Show each seat its slate, and see what is clicked and bought."""
         done = {name: np.zeros(slates.shape, dtype=bool) for name in ("view", "click", "invest")}
         blocked = np.zeros(slates.shape, dtype=bool)
-        reward = np.zeros(len(slates))
+        reward, amounts = np.zeros(len(slates)), np.full(slates.shape, np.nan)
         for place in range(slates.shape[1]):
             clicks, wants, allowed = self._decide(slates[:, place], rng)
             done["view"][:, place] = True
             done["click"][:, place] = clicks
             done["invest"][:, place] = wants & allowed
             blocked[:, place] = wants & ~allowed
-            reward += self._buy(slates[:, place], wants & allowed, rng)
+            amounts[:, place], earned = self._buy(slates[:, place], wants & allowed, rng)
+            reward += earned
         self.counts["shown"] += slates.size
         self.counts["blocked"] += int(blocked.sum())
         bored = ~done["click"].any(axis=1)
@@ -101,6 +102,8 @@ class FinanceAudience(Audience):
             reward=reward,
             leaves=leaves,
             seconds=30.0 * slates.shape[1] + rng.integers(60, size=len(slates)),
+            values={"invest": amounts},
+            info={"blocked": blocked},
         )
 
     def _decide(
@@ -115,8 +118,8 @@ class FinanceAudience(Audience):
 
     def _buy(
         self, items: NDArray[np.int64], buys: NDArray[np.bool_], rng: np.random.Generator
-    ) -> NDArray[np.float64]:
-        """Take the money of who buys, and give the reward of each seat."""
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Take the money of who buys; give the amount (NaN: none) and the reward of each seat."""
         noise = rng.standard_normal(len(items))
         users, bought = self.users[buys], items[buys]
         cents = self.customers.order(users, bought, self.cash[buys], noise[buys])
@@ -126,6 +129,7 @@ class FinanceAudience(Audience):
         self.counts["invested"] += len(users)
         self.counts["unsuitable"] += int((~fits).sum())
         earned = cents / CENTS if self.reward == "amount" else np.ones(len(users))
-        reward = np.zeros(len(items))
+        amounts, reward = np.full(len(items), np.nan), np.zeros(len(items))
+        amounts[buys] = cents / CENTS
         reward[buys] = earned * fits if self.suitable == "true" else earned
-        return reward
+        return amounts, reward

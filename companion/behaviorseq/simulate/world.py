@@ -164,7 +164,7 @@ class World(ABC):
             n_users=self.n_users,
             items={"item": self.n_items},
             behaviors=self.behaviors,
-            times="simulated: seconds from 2024-01-01, local time of the shop, no time zone",
+            times="simulated: seconds from 2024-01-01, local time, no time zone",
             ordered_only=False,
             licence="MIT, as this package: the log is made by it, no person is in it",
             citation=f"behaviorseq, simulate.{self!r}",

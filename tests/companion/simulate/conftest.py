@@ -31,6 +31,8 @@ class TinyAudience(Audience):
             reward=liked.sum(axis=1).astype(float),
             leaves=(slates == 0).any(axis=1),
             seconds=np.full(len(slates), 60.0),
+            values={"click": slates * 1.5},
+            info={"odd": self.users % 2},
         )
 
 

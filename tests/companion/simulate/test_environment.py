@@ -37,6 +37,7 @@ def test_a_visit_by_hand(world: World) -> None:
     seen, reward, left, cut, info = visit.step([4, 5])
     assert (reward, left, cut) == (1, False, False)
     assert info["click"].tolist() == [False, True]
+    assert info["odd"] == 1
     assert seen["history"].tolist() == [6, 4, 6]
     seen, reward, left, cut, _ = visit.step([1, 3])
     assert reward == 2
@@ -58,6 +59,8 @@ def test_what_happened_is_an_event_log(world: World) -> None:
     assert clicks["position"].tolist() == [1, 0, 1]
     assert clicks["step"].tolist() == [0, 1, 1]
     assert (clicks["user"] == 1).all()
+    assert clicks["value"].tolist() == [7.5, 1.5, 4.5]
+    assert log.loc[log["behavior"] == "view", "value"].isna().all()
     first = np.datetime64("2024-01-03T00:00:00")
     assert log["time"].iloc[0] == first
     assert clicks["time"].iloc[1] == first + np.timedelta64(61, "s")
