@@ -35,3 +35,4 @@ from .split import Holdout as Holdout
 from .split import Split as Split
 from .split import global_time_split as global_time_split
 from .split import leave_one_out as leave_one_out
+from .stored import stored_results as stored_results
