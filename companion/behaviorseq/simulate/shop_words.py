@@ -81,12 +81,12 @@ food
   peanut butter|spreading on toast|smooth crunchy natural sweet|5|30|strawberry jam
 pets
  cats
-  cat food|feeding cats|chicken salmon beef grainfree|18|14|cat litter
+  cat food|feeding cats|chicken salmon beef grain-free|18|14|cat litter
   cat litter|a clean cat toilet|clumping mineral wooden silica|12|18|cat food
   scratching post|cats that scratch and climb|sisal tall wooden cardboard|45|0|cat toy
   cat toy|playing with cats|feather mouse ball tunnel|8|0|cat food
  dogs
-  dog food|feeding dogs|beef lamb chicken grainfree|28|16|dog treats
+  dog food|feeding dogs|beef lamb chicken grain-free|28|16|dog treats
   dog treats|rewarding and training dogs|chewy dental crunchy liver|7|14|dog food
   dog lead|walking dogs|leather nylon reflective long|15|0|dog treats
   dog bed|dogs that sleep indoors|fluffy orthopaedic washable woven|48|0|dog food
@@ -159,7 +159,7 @@ care
   toothpaste|fresh breath and clean teeth|mint herbal whitening sensitive|4|30|dental floss
   dental floss|cleaning between teeth|waxed minty expanding silk|4|40|toothpaste
  shaving
-  razor|a smooth shave|safety fiveblade flexible classic|18|0|razor blades
+  razor|a smooth shave|safety five-blade flexible classic|18|0|razor blades
   razor blades|renewing razors|steel coated sharp sensitive|15|45|shaving foam
   shaving foam|softening the beard|cooling sensitive creamy cedar|5|40|razor blades
   beard trimmer|trimming beards|cordless precise waterproof compact|44|0|shaving foam
@@ -167,7 +167,7 @@ children
  babies
   nappies|dry and happy babies|soft night eco slim|22|12|baby wipes
   baby wipes|cleaning babies|water sensitive cotton scented|9|14|nappies
-  baby bottle|feeding babies|glass anticolic wide silicone|11|0|nappies
+  baby bottle|feeding babies|glass anti-colic wide silicone|11|0|nappies
   pram|walking with babies|light foldable sturdy twin|340|0|nappies
  building
   building bricks|building houses and castles|classic space castle farm|38|0|marble run
@@ -175,10 +175,10 @@ children
   marble run|building tracks for marbles|wooden transparent tall magnetic|36|0|building bricks
   model kit|building model ships and planes|plane ship car rocket|29|0|building bricks
  drawing
-  colouring pencils|drawing and colouring|bright chunky watersoluble metallic|12|0|sketchbook
+  colouring pencils|drawing and colouring|bright chunky water-soluble metallic|12|0|sketchbook
   watercolour paints|painting pictures|bright pastel compact earthy|17|0|sketchbook
   sketchbook|drawing and sketching|spiral smooth rough black|8|60|colouring pencils
-  modelling clay|shaping figures|soft colourful airdry natural|9|60|colouring pencils
+  modelling clay|shaping figures|soft colourful air-dry natural|9|60|colouring pencils
  games
   board game|family evenings|strategic cooperative classic quick|33|0|card game
   jigsaw puzzle|quiet rainy afternoons|landscape animal art map|15|0|board game
@@ -186,7 +186,7 @@ children
   chess set|playing chess|wooden magnetic marble travel|39|0|board game
 home
  plants
-  potting soil|planting flowers and herbs|peatfree rich seedling herb|9|60|flower pot
+  potting soil|planting flowers and herbs|peat-free rich seedling herb|9|60|flower pot
   flower pot|house plants|terracotta glazed hanging woven|14|0|potting soil
   plant food|growing healthy plants|liquid organic slow rose|8|45|potting soil
   watering can|watering plants|zinc slim large copper|19|0|plant food
@@ -199,7 +199,7 @@ home
   washing powder|washing clothes|colour white sensitive fresh|11|28|dish soap
   dish soap|washing dishes|lemon mild aloe concentrated|3|25|washing powder
   vacuum cleaner|cleaning floors and carpets|cordless bagged robot handheld|190|0|dust bags
-  dust bags|refilling vacuum cleaners|paper fleece large antiallergic|13|60|dish soap
+  dust bags|refilling vacuum cleaners|paper fleece large anti-allergic|13|60|dish soap
  sleeping
   bed linen|a well made bed|cotton linen satin flannel|52|0|pillow
   pillow|a restful night|down memory firm buckwheat|29|0|bed linen
