@@ -62,7 +62,10 @@ class Shop(World):
         return make_people(self.rng("people", block), n, self.catalog, self.days, self.drift)
 
     def events(self, block: int) -> Events:
-        return make_events(self.rng("events", block), self.people(block), self.days, self.order, self.position_bias)
+        return make_events(self.rng("events", block), self.people(block), self.shortlists(block), self.days, self.order, self.position_bias)
+    def shortlists(self, block):
+        from .shop_sessions import make_shortlists
+        return make_shortlists(self.rng('shortlists', block), self.people(block))
     def log(self): ...
     def truth(self): ...
     def audience(self, n_seats, **o): ...

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-BASE, INTEREST, HALF, QUALITY = -5.0, 5.0, 0.1, 0.6
+BASE, INTEREST, HALF, BRAND, QUALITY = -5.9, 5.0, 0.1, 1.8, 0.6
 #: Added to the log odds by stage: exploring, comparing, deciding, and no mission (-1).
 FAVORITE_STAGE = np.array([0.0, 1.2, 0.0, 0.0])
 CART_STAGE = np.array([-0.7, 0.3, 2.6, 0.0])
@@ -56,7 +56,7 @@ def utility(people: People, rows: Ints, items: Ints, weights: Floats) -> Floats:
     catalog = people.catalog
     wanted = INTEREST * weights / (weights + HALF)
     unsuited = people.care[rows] * (catalog.level[items] - people.level[rows]) ** 2
-    liked = people.liking[rows, catalog.brand[items]] + QUALITY * catalog.quality[items]
+    liked = BRAND * people.liking[rows, catalog.brand[items]] + QUALITY * catalog.quality[items]
     return BASE + wanted + liked - unsuited
 
 
@@ -77,8 +77,8 @@ def follow(utilities: Floats, prices: Floats, stages: Ints) -> Follow:
         Stage of the mission that the item's leaf is the aim of, -1 where it is of none.
     """
     dear = 0.25 * np.log(prices / 20)
-    favorite = expit(-2.8 + 0.4 * utilities + FAVORITE_STAGE[stages])
-    cart = expit(-2.7 + 0.4 * utilities - dear + CART_STAGE[stages])
+    favorite = expit(-3.3 + 0.4 * utilities + FAVORITE_STAGE[stages])
+    cart = expit(-3.3 + 0.4 * utilities - dear + CART_STAGE[stages])
     buy = expit(-1.0 + 0.2 * utilities - dear + BUY_STAGE[stages])
     return Follow(favorite, cart, cart * buy)
 

@@ -79,7 +79,12 @@ class Events:
 
 
 def make_events(
-    rng: np.random.Generator, people: People, days: int, order: float, bias: float
+    rng: np.random.Generator,
+    people: People,
+    shortlists: Ints,
+    days: int,
+    order: float,
+    bias: float,
 ) -> Events:
     """Let some people visit the shop for the whole period.
 
@@ -89,6 +94,8 @@ def make_events(
         Where chance comes from.
     people : People
         Who.
+    shortlists : NDArray[int64]
+        Items that their missions narrow down to, shape (n, missions, 4).
     days : int
         Length of the period.
     order, bias : float
@@ -101,7 +108,7 @@ def make_events(
         In order of person and time.
     """
     visits = make_visits(rng, people, days)
-    views = show_pages(Pages(rng, people, visits, order), bias)
+    views = show_pages(Pages(rng, people, visits, shortlists, order), bias)
     first = _browsing(rng, people, visits, views)
     bought = [first.take(first.behavior == PURCHASE)]
     while len(bought[-1].row):

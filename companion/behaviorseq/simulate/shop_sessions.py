@@ -64,16 +64,22 @@ class Pages:
         Who visits.
     visits : Visits
         Their visits.
+    shortlists : NDArray[int64]
+        Items that each mission narrows down to, shape (n, missions, 4).
     order : float
         Share of the pages after a click that show items related to it.
     """
 
     def __init__(
-        self, rng: np.random.Generator, people: People, visits: Visits, order: float
+        self,
+        rng: np.random.Generator,
+        people: People,
+        visits: Visits,
+        shortlists: Ints,
+        order: float,
     ) -> None:
         self.rng, self.people, self.visits, self.order = rng, people, visits, order
-        self.catalog = people.catalog
-        self.shortlists = make_shortlists(rng, people)
+        self.catalog, self.shortlists = people.catalog, shortlists
         appeared = np.sort(self.catalog.appeared)
         self.new_first = np.argsort(self.catalog.appeared, kind="stable")
         # Of each visit: how many items were there, and how many were no longer new.
