@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ITEMS_A_LEAF = 16
 FEWEST_IN_A_LEAF = 5
-LEAF_EXPONENT = 0.8
+LEAF_EXPONENT = 1.0
 BRANDS_A_DEPARTMENT = 8
 BRANDS_A_LEAF = 4
 TASTE_DIMENSIONS = 4
@@ -141,9 +141,7 @@ class Catalog:
         return tuple(dict.fromkeys(kind.department for kind in self.types))
 
 
-def make_catalog(
-    rng: np.random.Generator, n_items: int, days: int, new_items: float
-) -> Catalog:
+def make_catalog(rng: np.random.Generator, n_items: int, days: int, new_items: float) -> Catalog:
     """Make a catalogue.
 
     Parameters
@@ -172,7 +170,7 @@ def make_catalog(
     price = np.maximum(np.round(typical * np.exp(level), 2), 0.01)
     level = np.log(price / typical)
     quality = 0.4 * tier[brand] + 0.4 * level + 0.8 * rng.standard_normal(n_items)
-    weight = rng.lognormal(0.3 * quality, 1.0)
+    weight = rng.lognormal(0.4 * quality, 1.3)
     weight /= np.bincount(leaf, weight, n_leaves)[leaf]
     of_leaf = Groups(leaf, weight, n_leaves)
     goes_with = _complements(types)
@@ -269,9 +267,7 @@ def _brand_names(rng: np.random.Generator, n: int) -> tuple[str, ...]:
     return tuple(str(name) for name in rng.choice(names, n, replace=False))
 
 
-def _appearances(
-    rng: np.random.Generator, n_items: int, days: int, new_items: float
-) -> Floats:
+def _appearances(rng: np.random.Generator, n_items: int, days: int, new_items: float) -> Floats:
     """Let a share of the items appear during the period, the others in the years before."""
     before = -np.ceil(rng.exponential(300, n_items))
     during = np.floor(1 + rng.random(n_items) * (days - 1))

@@ -78,8 +78,8 @@ def follow(utilities: Floats, prices: Floats, stages: Ints) -> Follow:
     """
     dear = 0.25 * np.log(prices / 20)
     favorite = expit(-3.3 + 0.4 * utilities + FAVORITE_STAGE[stages])
-    cart = expit(-3.3 + 0.4 * utilities - dear + CART_STAGE[stages])
-    buy = expit(-1.0 + 0.2 * utilities - dear + BUY_STAGE[stages])
+    cart = expit(-3.2 + 0.4 * utilities - dear + CART_STAGE[stages])
+    buy = expit(-1.7 + 0.2 * utilities - dear + BUY_STAGE[stages])
     return Follow(favorite, cart, cart * buy)
 
 

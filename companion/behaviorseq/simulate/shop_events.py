@@ -121,9 +121,7 @@ def make_events(
     return _assemble(_join(parts))
 
 
-def _browsing(
-    rng: np.random.Generator, people: People, visits: Visits, views: Views
-) -> Events:
+def _browsing(rng: np.random.Generator, people: People, visits: Visits, views: Views) -> Events:
     """Put what happened on the visits in order and give it times."""
     favorite, cart, purchase = follow_clicks(rng, people, visits, views)
     every = np.arange(len(views.visit))

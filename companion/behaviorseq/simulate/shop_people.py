@@ -90,7 +90,9 @@ class People:
 
     def slots(self, rows: Ints, seconds: Floats) -> Ints:
         """Give the leaf of each interest at a time, shape (len(rows), 8)."""
-        segment = (self.slot_start[rows] <= seconds[:, None, None]).sum(axis=2) - 1
+        segment = np.zeros((len(rows), self.slot_weight.shape[1]), dtype=np.int64)
+        for number in range(1, self.slot_start.shape[2]):
+            segment += self.slot_start[rows, :, number] <= seconds[:, None]
         return np.take_along_axis(self.slot_leaf[rows], segment[:, :, None], axis=2)[:, :, 0]
 
     def missions(self, rows: Ints, seconds: Floats) -> tuple[Ints, Ints]:
@@ -103,18 +105,31 @@ class People:
 
     def interest(self, rows: Ints, seconds: Floats, *, missions: bool = True) -> Floats:
         """Give the share of each leaf in a person's interest at a time, (len(rows), n_leaves)."""
-        leaves, weights = self.slots(rows, seconds), self.slot_weight[rows]
-        if missions:
-            number, _ = self.missions(rows, seconds)
-            share = np.where(number < 0, 0.0, MISSION_SHARE)[:, None]
-            leaves = np.column_stack([leaves, self.mission_leaf[rows, number]])
-            weights = np.column_stack([weights * (1 - share), share])
-        leaves = np.column_stack([leaves, self.catalog.goes_with[leaves]])
-        weights = np.column_stack([weights * (1 - SPILL), weights * SPILL])
+        leaves, shares = self._shares(rows, seconds, missions)
         n_leaves = self.catalog.n_leaves
         cells = np.arange(len(rows))[:, None] * n_leaves + leaves
-        summed = np.bincount(cells.ravel(), weights.ravel(), len(rows) * n_leaves)
+        summed = np.bincount(cells.ravel(), shares.ravel(), len(rows) * n_leaves)
         return summed.reshape(len(rows), n_leaves)
+
+    def interest_in(self, rows: Ints, seconds: Floats, leaves: Ints) -> Floats:
+        """Give the share of one leaf for each row, without a table of all leaves."""
+        theirs, shares = self._shares(rows, seconds, missions=True)
+        wanted: Floats = np.where(theirs == leaves[:, None], shares, 0.0).sum(axis=1)
+        return wanted
+
+    def _shares(self, rows: Ints, seconds: Floats, missions: bool) -> tuple[Ints, Floats]:
+        """Give leaves (some twice) and their shares, with what goes with them, sum 1."""
+        leaves, shares = self.slots(rows, seconds), self.slot_weight[rows]
+        if missions:
+            number, _ = self.missions(rows, seconds)
+            taken = np.where(number < 0, 0.0, MISSION_SHARE)[:, None]
+            leaves = np.column_stack([leaves, self.mission_leaf[rows, number]])
+            shares = np.column_stack([shares * (1 - taken), taken])
+        beside = self.catalog.goes_with[leaves]
+        return (
+            np.column_stack([leaves, beside]),
+            np.column_stack([shares * (1 - SPILL), shares * SPILL]),
+        )
 
 
 def make_people(

@@ -1,4 +1,4 @@
-"""What only the simulation knows of the shop: interests, probabilities, stages, and the best guess."""
+"""What only the simulation knows of the shop: interests, missions, probabilities, tables."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 
 from . import shop_choice
-from .shop_people import HOUSEHOLDS, STAGES, People
-from .shop_sessions import DRAWN, FOUND_SHARE, KINDS, PAGE, RETURN_SHARE
-from .shop_visits import GO_ON
+from .shop_guess import next_click_scores
+from .shop_people import STAGES, People
+from .shop_sessions import PAGE
 from .world import SECONDS_A_DAY, to_datetime, to_seconds
 
 if TYPE_CHECKING:
@@ -28,25 +27,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class ShopTruth:
-    """The latent tables and probabilities of a simulated shop.
+    """The latent tables and the probabilities of a simulated shop.
 
-    Users, items and leaves are numbers from 0; times are datetimes. Arguments that belong
-    together are broadcast against one another. What people want is decided when a visit begins:
-    pass the ``start`` of the visit (see `events`) to get exactly what the log was drawn with.
+    Users, items, leaves and missions are numbers from 0. Times are datetimes. Arguments that
+    belong together are broadcast against one another. What people want is fixed when a visit
+    begins: with the ``start`` of the visit, which `events` gives, the probabilities are exactly
+    those that the log was drawn with. (Repeat purchases and reviews follow rules of their own.)
 
     Parameters
     ----------
     shop : Shop
         The world.
     people : People
-        All people.
-    shortlists_of : NDArray[int64]
-        Items that each mission narrows down to, shape (n_users, missions, 4).
+        All its people.
+    shortlist_items : NDArray[int64]
+        Items that each mission narrows down to, -1 where there are fewer,
+        shape (n_users, missions, 4).
+
+    Examples
+    --------
+    >>> from behaviorseq import simulate
+    >>> truth = simulate.world("shop", n_users=50, n_items=40, days=7).truth
+    >>> truth.interest([0, 1], np.datetime64("2024-01-02")).shape
+    (2, 2)
+    >>> truth.click_probability(0, 3, [0, 1], np.datetime64("2024-01-02")).round(3)
+    array([0.   , 0.   ])
     """
 
     shop: Shop
     people: People
-    shortlists_of: Ints
+    shortlist_items: Ints
 
     @property
     def catalog(self) -> Catalog:
@@ -54,60 +64,209 @@ class ShopTruth:
         return self.shop.catalog
 
     def interest(self, users: ArrayLike, times: Any, *, missions: bool = True) -> Floats:
-        users, seconds = np.broadcast_arrays(np.asarray(users), to_seconds(times))
-        return self.people.interest(users, seconds, missions=missions)
+        """Give the share of each leaf in the interest of users at times.
+
+        Parameters
+        ----------
+        users : array_like of int
+            User ids, shape (n,).
+        times : array_like of datetime64
+            When, shape (n,) or one for all.
+        missions : bool
+            Whether a mission, while it lasts, takes its share.
+
+        Returns
+        -------
+        NDArray[float64]
+            Shape (n, n_leaves), each row with sum 1.
+        """
+        rows, seconds = (a.ravel() for a in np.broadcast_arrays(users, to_seconds(times)))
+        return self.people.interest(rows, seconds, missions=missions)
 
     def utility(self, users: ArrayLike, items: ArrayLike, times: Any) -> Floats:
-        users, items, seconds = np.broadcast_arrays(users, items, to_seconds(times))
-        shape = users.shape
-        users, items, seconds = users.ravel(), items.ravel(), seconds.ravel()
-        weights = self.people.interest(users, seconds)[np.arange(len(users)), self.catalog.leaf[items]]
-        return shop_choice.utility(self.people, users, items, weights).reshape(shape)
+        """Give the utility of items to users at times, see `shop_choice`."""
+        rows, wares, seconds = np.broadcast_arrays(users, items, to_seconds(times))
+        flat, things = rows.ravel(), wares.ravel()
+        shares = self.people.interest_in(flat, seconds.ravel(), self.catalog.leaf[things])
+        return shop_choice.utility(self.people, flat, things, shares).reshape(rows.shape)
+
+    def click_probability(
+        self, users: ArrayLike, items: ArrayLike, positions: ArrayLike, times: Any
+    ) -> Floats:
+        """Give the probability that users who are shown items at positions click on them."""
+        bias = self.shop.position_bias
+        return shop_choice.click_probability(self.utility(users, items, times), positions, bias)
+
+    def follow_probabilities(
+        self, users: ArrayLike, items: ArrayLike, times: Any
+    ) -> shop_choice.Follow:
+        """Give the probabilities of a favorite, a cart and a purchase, given a click."""
+        rows, wares, seconds = np.broadcast_arrays(users, items, to_seconds(times))
+        flat = rows.ravel(), wares.ravel(), seconds.ravel()
+        stage = shop_choice.mission_stage(self.people, *flat).reshape(rows.shape)
+        wanted = self.utility(users, items, times)
+        return shop_choice.follow(wanted, self.catalog.price[wares], stage)
+
+    def purchase_probability(self, users: ArrayLike, items: ArrayLike, times: Any) -> Floats:
+        """Give the probability that users buy items on which they clicked, in the same visit."""
+        return self.follow_probabilities(users, items, times).purchase
+
+    def stage(self, users: ArrayLike, times: Any) -> pd.Categorical:
+        """Give the stage of the mission that users are on at times, missing where on none."""
+        rows, seconds = (a.ravel() for a in np.broadcast_arrays(users, to_seconds(times)))
+        return pd.Categorical.from_codes(self.people.missions(rows, seconds)[1], list(STAGES))
 
     def next_click_scores(self, users: ArrayLike, times: Any, last_items: ArrayLike) -> Floats:
-        users, seconds, last = np.broadcast_arrays(users, to_seconds(times), last_items)
-        catalog, people = self.catalog, self.people
-        interest = people.interest(users, seconds)
-        every = np.arange(catalog.n_items)
-        liked = expit(
-            shop_choice.utility(people, users[:, None], every, interest[:, catalog.leaf])
-        )
-        liked *= catalog.appeared <= seconds[:, None]
-        browsed = self._browsed(users, seconds)
-        later = (0.9 * interest[:, catalog.leaf] + 0.1 * catalog.leaf_weight[catalog.leaf]) * browsed * liked
-        later /= later.sum(axis=1, keepdims=True)
-        same = (catalog.leaf == catalog.leaf[last][:, None]) * browsed * (1 - self.shop.order)
-        related = catalog.related[last]
-        row, place = np.nonzero(related >= 0)
-        same[row, related[row, place]] += self.shop.order * self._seen_related[place]
-        pages = 0.5 + GO_ON[-1] / (1 - GO_ON[-1])
-        same *= pages * liked
-        total = same.sum(axis=1, keepdims=True)
-        return -np.expm1(-total) / np.maximum(total, 1e-300) * same + np.exp(-total) * later
+        """Give about how probable each item is as the next that users click on.
 
-    def _browsed(self, users: Ints, seconds: Floats) -> Floats:
-        catalog = self.catalog
-        looked = shop_choice.examination(np.arange(PAGE), self.shop.position_bias)
-        draws = np.arange(DRAWN)
-        first = catalog.weight[:, None] * (1 - catalog.weight[:, None]) ** draws
-        seen = first @ looked[np.minimum(draws, PAGE - 1)]
-        seen = np.tile(seen, (len(users), 1))
-        number, stage = self.people.missions(users, seconds)
-        at = np.flatnonzero(number >= 0)
-        leaf = self.people.mission_leaf[users[at], number[at]]
-        share = np.where(stage[at] > 0, RETURN_SHARE, 0.0)
-        own = catalog.leaf == leaf[:, None]
-        seen[at] *= np.where(own, 1 - share[:, None], 1.0)
-        short = self.shortlists_of[users[at], number[at]]
-        add = np.where(share[:, None] > 0, RETURN_SHARE * looked[:4], looked.mean() * (1 - (1 - FOUND_SHARE / 4) ** PAGE))
-        row, place = np.nonzero(short >= 0)
-        seen[at[row], short[row, place]] += add[row, place]
-        return seen
+        See `shop_guess`: the truth about the user is used, the visit is only guessed from the
+        last click.
+
+        Parameters
+        ----------
+        users : array_like of int
+            User ids, shape (n,).
+        times : array_like of datetime64
+            When each clicked last, shape (n,).
+        last_items : array_like of int
+            The item of that click, shape (n,).
+
+        Returns
+        -------
+        NDArray[float64]
+            Shape (n, n_items), each row with sum 1.
+        """
+        rows, seconds, last = (
+            a.ravel() for a in np.broadcast_arrays(users, to_seconds(times), last_items)
+        )
+        shop = self.shop
+        return next_click_scores(
+            self.people, self.shortlist_items, rows, seconds, last, shop.order, shop.position_bias
+        )
+
+    def events(self) -> pd.DataFrame:
+        """Give the truth of each event, row for row as in the log.
+
+        Returns
+        -------
+        pandas.DataFrame
+            ``page`` (the kind of page, or repeat, or review), ``leaf`` that the visit was about,
+            ``mission`` (-1: none) and its ``stage`` (missing: none), and the ``start`` of the
+            visit. It is made anew, which takes as long as the log.
+        """
+        return self.shop.true_events()
 
     @cached_property
-    def _seen_related(self) -> Floats:
-        n = self.catalog.related.shape[1]
-        keys = -np.log1p(np.arange(n)) + self.shop.rng("related").gumbel(size=(20_000, n))
-        place = np.argsort(np.argsort(-keys, axis=1), axis=1)
-        looked = shop_choice.examination(place, self.shop.position_bias)
-        return np.where(place < PAGE, looked, 0).mean(axis=0)
+    def interests(self) -> pd.DataFrame:
+        """Each interest: user, leaf, start, end, and weight among the user's interests.
+
+        Those of a user at one time have sum 1; missions, and what goes with a leaf, are left out.
+        """
+        end = self._end
+        start = np.maximum(self.people.slot_start, 0.0)
+        until = np.minimum(np.append(start[:, :, 1:], np.full((*start.shape[:2], 1), end), 2), end)
+        user, slot, number = np.nonzero((start < end) & (self.people.slot_weight > 0)[:, :, None])
+        where = (user, slot, number)
+        return pd.DataFrame(
+            {
+                "user": user,
+                "leaf": self.people.slot_leaf[where],
+                "start": to_datetime(start[where]),
+                "end": to_datetime(until[where]),
+                "weight": self.people.slot_weight[user, slot],
+            }
+        )
+
+    @cached_property
+    def missions(self) -> pd.DataFrame:
+        """Each mission: number, user, leaf, when each stage begins, and the end.
+
+        A mission may end after the period, and it may have seen no visit if it did.
+        """
+        user, number = np.nonzero(np.isfinite(self.people.mission_bounds[:, :, 0]))
+        bounds = to_datetime(self.people.mission_bounds[user, number])
+        return pd.DataFrame(
+            {
+                "mission": user * self.shortlist_items.shape[1] + number,
+                "user": user,
+                "leaf": self.people.mission_leaf[user, number],
+                **{name: bounds[:, i] for i, name in enumerate((*STAGES, "end"))},
+            }
+        )
+
+    @cached_property
+    def shortlists(self) -> pd.DataFrame:
+        """Each item that a mission narrows down to: mission, place, item."""
+        user, number, place = np.nonzero(self.shortlist_items >= 0)
+        return pd.DataFrame(
+            {
+                "mission": user * self.shortlist_items.shape[1] + number,
+                "place": place,
+                "item": self.shortlist_items[user, number, place],
+            }
+        )
+
+    @cached_property
+    def leaves(self) -> pd.DataFrame:
+        """Each product type: its place in the tree, typical price, days until it is needed again.
+
+        ``cycle`` is missing for what lasts; ``goes_with`` is a leaf; ``weight`` is the popularity.
+        """
+        types = self.catalog.types
+        return pd.DataFrame(
+            {
+                "leaf": np.arange(len(types)),
+                "department": pd.Series([kind.department for kind in types], dtype="str"),
+                "category": pd.Series([kind.category for kind in types], dtype="str"),
+                "product_type": pd.Series([kind.name for kind in types], dtype="str"),
+                "price": [kind.price for kind in types],
+                "cycle": [kind.cycle or np.nan for kind in types],
+                "goes_with": self.catalog.goes_with,
+                "weight": self.catalog.leaf_weight,
+            }
+        )
+
+    @cached_property
+    def items(self) -> pd.DataFrame:
+        """What is latent in each item: leaf, quality, style on its ring, popularity in the leaf."""
+        catalog = self.catalog
+        return pd.DataFrame(
+            {
+                "item": np.arange(catalog.n_items),
+                "leaf": catalog.leaf,
+                "quality": catalog.quality,
+                "style": catalog.style,
+                "weight": catalog.weight,
+            }
+        )
+
+    @cached_property
+    def users(self) -> pd.DataFrame:
+        """What is latent in each user: visits a day, price level that suits, how much it matters."""
+        people = self.people
+        return pd.DataFrame(
+            {
+                "user": np.arange(len(people)),
+                "activity": people.activity,
+                "price_level": people.level,
+                "price_care": people.care,
+            }
+        )
+
+    @cached_property
+    def related(self) -> pd.DataFrame:
+        """Each edge of the graph: item, place in its list, related item."""
+        item, place = np.nonzero(self.catalog.related >= 0)
+        related = self.catalog.related[item, place]
+        return pd.DataFrame({"item": item, "place": place, "related": related})
+
+    @cached_property
+    def examination(self) -> pd.DataFrame:
+        """The probability that somebody looks at each position of a page."""
+        positions = np.arange(PAGE)
+        looked = shop_choice.examination(positions, self.shop.position_bias)
+        return pd.DataFrame({"position": positions, "probability": looked})
+
+    @property
+    def _end(self) -> float:
+        return float(self.shop.days * SECONDS_A_DAY)

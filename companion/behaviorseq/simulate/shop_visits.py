@@ -74,7 +74,9 @@ def make_visits(rng: np.random.Generator, people: People, days: int) -> Visits:
     mission, stage = people.missions(row, start)
     mission[~planned & (rng.random(len(row)) >= CONCERNED)] = -1
     stage[mission < 0] = -1
-    leaf = np.where(mission < 0, _intents(rng, people, row, start), people.mission_leaf[row, mission])
+    leaf = np.where(
+        mission < 0, _intents(rng, people, row, start), people.mission_leaf[row, mission]
+    )
     pages = np.minimum(rng.geometric(1 - GO_ON[stage]), MOST_PAGES)
     return Visits(row, start, leaf, mission, stage, pages)
 
