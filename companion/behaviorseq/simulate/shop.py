@@ -301,7 +301,7 @@ class Shop(World):
 
     @cached_property
     def _most_missions(self) -> int:
-        return self.people(0).mission_leaf.shape[1]
+        return int(self.people(0).mission_leaf.shape[1])
 
 
 def _of_users(part: Columns, first: int, last: int) -> Columns:

@@ -21,13 +21,13 @@ LEAVE, LEAVE_AFTER_CLICK = 0.2, 0.08
 
 
 class ShopAudience(Audience):
-    """Visitors of the shop, wanting what they want at the end of the log.
+    r"""Visitors of the shop, wanting what they want at the end of the log.
 
     A slate is a page: items are clicked with exactly `ShopTruth.click_probability` at the end of
     the period, and followed up with `ShopTruth.follow_probabilities`. With boredom :math:`b`, an
     item whose leaf has been shown :math:`m` times before in the visit is clicked with
-    :math:`(1 - b)^m` times that probability, and a visitor stays on with :math:`(1 - b)^{\\bar m}`
-    times the probability of one who is not bored, :math:`\\bar m` the mean over the slate.
+    :math:`(1 - b)^m` times that probability, and a visitor stays on with :math:`(1 - b)^{\bar m}`
+    times the probability of one who is not bored, :math:`\bar m` the mean over the slate.
 
     Parameters
     ----------
@@ -88,6 +88,6 @@ class ShopAudience(Audience):
         """Give the share of the attraction that is left, and count what is shown now."""
         leaf = self.truth.catalog.leaf[slates]
         seats = np.arange(len(slates))[:, None]
-        left: NDArray[np.float64] = (1 - self.boredom) ** self.shown[seats, leaf]
+        left = np.power(1 - self.boredom, self.shown[seats, leaf], dtype=np.float64)
         np.add.at(self.shown, (seats, leaf), 1)
         return left

@@ -1,4 +1,4 @@
-"""The catalogue of the simulated shop: product types, brands, items, their texts and their graph."""
+"""The catalogue of the simulated shop: product types, brands, items, their texts and graph."""
 
 from __future__ import annotations
 
@@ -58,14 +58,16 @@ class Groups:
 
     def __getitem__(self, group: int) -> Ints:
         """Give the things of a group."""
-        return self.members[self.begins[group] : self.begins[group + 1]]
+        things: Ints = self.members[self.begins[group] : self.begins[group + 1]]
+        return things
 
     def draw(self, groups: Any, uniforms: Floats) -> Ints:
         """Draw a thing of each group (none empty); the shapes of the arguments are broadcast."""
         first, last = self.begins[groups], self.begins[groups + 1]
         low, high = self.cumulative[first], self.cumulative[last]
         places = np.searchsorted(self.cumulative, low + uniforms * (high - low), side="right") - 1
-        return self.members[np.clip(places, first, last - 1)]
+        drawn: Ints = self.members[np.clip(places, first, last - 1)]
+        return drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,8 +243,9 @@ def _types_in_use(n_items: int) -> tuple[ProductType, ...]:
 
 
 def _zipf(n: int) -> Floats:
-    weights = np.arange(1, n + 1) ** -LEAF_EXPONENT
-    return weights / weights.sum()
+    weights = np.power(np.arange(1.0, n + 1), -LEAF_EXPONENT)
+    shares: Floats = weights / weights.sum()
+    return shares
 
 
 def _leaves_of_items(rng: np.random.Generator, n_items: int, leaf_weight: Floats) -> Ints:
@@ -259,7 +262,8 @@ def _brands_of_items(rng: np.random.Generator, leaf: Ints, leaf_department: Ints
     ranks = np.argsort(rng.random((n_leaves, BRANDS_A_DEPARTMENT)), axis=1)[:, :BRANDS_A_LEAF]
     serving = leaf_department[:, None] * BRANDS_A_DEPARTMENT + np.sort(ranks, axis=1)
     places = (BRANDS_A_LEAF * rng.random(len(leaf)) ** 1.5).astype(int)
-    return serving[leaf, places]
+    brands: Ints = serving[leaf, places]
+    return brands
 
 
 def _brand_names(rng: np.random.Generator, n: int) -> tuple[str, ...]:
@@ -293,8 +297,8 @@ def _relate(
 ) -> Ints:
     """List the items shown next to each: a step on in style and price, and what goes with it."""
     related = np.full((len(style), N_RELATED), -1)
-    with_it = list(COMPLEMENT_PLACES)
-    alike = [place for place in range(N_RELATED) if place not in with_it]
+    with_it = np.array(COMPLEMENT_PLACES)
+    alike = np.setdiff1d(np.arange(N_RELATED), with_it)
     charm = 0.3 * np.log(weight)
     for leaf, other in enumerate(goes_with):
         own, beside = of_leaf[leaf], of_leaf[other]

@@ -24,7 +24,6 @@ from scipy.special import expit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .shop_catalog import Catalog
     from .shop_people import People
 
     Floats = NDArray[np.float64]

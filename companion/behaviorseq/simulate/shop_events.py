@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -150,13 +150,13 @@ def _browsing(rng: np.random.Generator, people: People, visits: Visits, views: V
 
 
 def _place(views: Views, view: Ints, behavior: Ints) -> Ints:
-    """Number events by visit, page, all views before all clicks, position, behavior.
+    """Give a number by which events are ordered: visit, page, views first, position, behavior.
 
     Purchases are made at the end of the visit.
     """
     page = np.where(behavior == PURCHASE, 31, views.page[view])
-    place = (views.visit[view] * 32 + page) * 2 + (behavior > VIEW)
-    place: Ints = (place * 16 + views.position[view]) * 8 + behavior
+    part = (views.visit[view] * 32 + page) * 2 + (behavior > VIEW)
+    place: Ints = (part * 16 + views.position[view]) * 8 + behavior
     return place
 
 
@@ -218,13 +218,11 @@ def _repeating(rng: np.random.Generator, again: Events, first_visit: int) -> Eve
     every = again.take(np.repeat(np.arange(n), len(steps)))
     pause = np.ceil(np.minimum(rng.lognormal(2.0, 0.8, (n, len(steps))), ROOM / 8))
     pause[:, 0] = 0
-    return Events(
-        **_changed(
-            every,
-            behavior=np.tile(steps, n),
-            second=every.second + np.cumsum(pause, axis=1).ravel().astype(np.int64),
-            visit=np.repeat(first_visit + np.arange(n), len(steps)),
-        )
+    return replace(
+        every,
+        behavior=np.tile(steps, n),
+        second=every.second + np.cumsum(pause, axis=1).ravel().astype(np.int64),
+        visit=np.repeat(first_visit + np.arange(n), len(steps)),
     )
 
 
@@ -241,24 +239,18 @@ def _reviewing(
     writes &= start < days * SECONDS_A_DAY
     n = np.count_nonzero(writes)
     none = np.full(n, -1)
-    return Events(
-        **_changed(
-            bought.take(writes),
-            second=start[writes].astype(np.int64),
-            behavior=np.full(n, REVIEWED),
-            visit=first_visit + np.arange(n),
-            value=n_stars[writes],
-            kind=np.full(n, REVIEW),
-            leaf=people.catalog.leaf[bought.item[writes]],
-            mission=none,
-            stage=none,
-            start=start[writes],
-        )
+    return replace(
+        bought.take(writes),
+        second=start[writes].astype(np.int64),
+        behavior=np.full(n, REVIEWED),
+        visit=first_visit + np.arange(n),
+        value=n_stars[writes],
+        kind=np.full(n, REVIEW),
+        leaf=people.catalog.leaf[bought.item[writes]],
+        mission=none,
+        stage=none,
+        start=start[writes],
     )
-
-
-def _changed(events: Events, **columns: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
-    return {f.name: columns.get(f.name, getattr(events, f.name)) for f in fields(events)}
 
 
 def _join(parts: list[Events]) -> Events:
@@ -276,5 +268,5 @@ def _assemble(events: Events) -> Events:
     number = np.empty(len(order), dtype=np.int64)
     number[order] = np.arange(len(order)) - np.searchsorted(row, row)
     by_time = np.lexsort((events.second, events.row))
-    numbered = Events(**_changed(events, visit=number[visit]))
+    numbered = replace(events, visit=number[visit])
     return numbered.take(by_time)

@@ -58,7 +58,8 @@ def next_click_scores(
     same[row, catalog.related[last][row, place]] += order * _related_looked_at(bias)[place]
     same *= PAGES_LEFT * liked
     clicks = same.sum(axis=1, keepdims=True)
-    return -np.expm1(-clicks) * same / np.maximum(clicks, 1e-300) + np.exp(-clicks) * later
+    scores: Floats = np.exp(-clicks) * later
+    return scores - np.expm1(-clicks) * same / np.maximum(clicks, 1e-300)
 
 
 def _looked_at(
@@ -86,7 +87,8 @@ def _browsed(catalog: Catalog, bias: float) -> Floats:
     draws = np.arange(DRAWN)
     weight = catalog.weight[:, None]
     first: Floats = weight * (1 - weight) ** draws  # drawn at this draw, and not before
-    return first @ examination(np.minimum(draws, PAGE - 1), bias)
+    seen: Floats = first @ examination(np.minimum(draws, PAGE - 1), bias)
+    return seen
 
 
 def _related_looked_at(bias: float, n: int = 10, samples: int = 20_000) -> Floats:

@@ -108,7 +108,8 @@ class People:
         leaves, shares = self._shares(rows, seconds, missions)
         n_leaves = self.catalog.n_leaves
         cells = np.arange(len(rows))[:, None] * n_leaves + leaves
-        summed = np.bincount(cells.ravel(), shares.ravel(), len(rows) * n_leaves)
+        summed = np.zeros(len(rows) * n_leaves)
+        summed += np.bincount(cells.ravel(), shares.ravel(), len(summed))
         return summed.reshape(len(rows), n_leaves)
 
     def interest_in(self, rows: Ints, seconds: Floats, leaves: Ints) -> Floats:

@@ -96,14 +96,11 @@ class Pages:
         """
         kind = self._kinds(visit, last)
         candidates = self._browsed(visit)
-        for which, fill in (
-            (RELATED, lambda rows: self._related(last[rows])),
-            (POPULAR, lambda rows: self._popular(len(rows))),
-            (NEW, lambda rows: self._new(visit[rows])),
-            (SHORTLIST, lambda rows: self._short(visit[rows])),
-        ):
-            rows = np.flatnonzero(kind == which)
-            candidates[rows] = fill(rows)
+        rows = [np.flatnonzero(kind == which) for which in range(len(KINDS))]
+        candidates[rows[RELATED]] = self._related(last[rows[RELATED]])
+        candidates[rows[POPULAR]] = self._popular(len(rows[POPULAR]))
+        candidates[rows[NEW]] = self._new(visit[rows[NEW]])
+        candidates[rows[SHORTLIST]] = self._short(visit[rows[SHORTLIST]])
         start = self.visits.start[visit]
         shown = (candidates >= 0) & (self.catalog.appeared[candidates] <= start[:, None])
         shown &= ~repeats(candidates)

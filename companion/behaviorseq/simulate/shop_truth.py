@@ -242,7 +242,7 @@ class ShopTruth:
 
     @cached_property
     def users(self) -> pd.DataFrame:
-        """What is latent in each user: visits a day, price level that suits, how much it matters."""
+        """What is latent in each user: activity, the price level that suits, its weight."""
         people = self.people
         return pd.DataFrame(
             {

@@ -91,7 +91,8 @@ def time_of_day(rng: np.random.Generator, people: People, rows: Ints) -> Floats:
 def spaced(row: Ints, start: Floats) -> Floats:
     """Delay visits (in order of person and time) that begin before the one before is over."""
     lane = row * (2.0**34) - ROOM * np.arange(len(row))
-    return np.maximum.accumulate(start + lane) - lane
+    begun: Floats = np.maximum.accumulate(start + lane) - lane
+    return begun
 
 
 def _ordinary(rng: np.random.Generator, people: People, days: int) -> tuple[Ints, Floats]:
@@ -147,5 +148,7 @@ def _intents(rng: np.random.Generator, people: People, row: Ints, start: Floats)
     shares = np.cumsum(people.slot_weight, axis=1)[row]
     slot = (shares < rng.random(len(row))[:, None]).sum(axis=1)
     slot = np.minimum(slot, shares.shape[1] - 1)
-    leaf = people.slots(row, start)[np.arange(len(row)), slot]
-    return np.where(rng.random(len(row)) < SPILL, people.catalog.goes_with[leaf], leaf)
+    leaf: Ints = people.slots(row, start)[np.arange(len(row)), slot]
+    spilt = rng.random(len(row)) < SPILL
+    leaf[spilt] = people.catalog.goes_with[leaf[spilt]]
+    return leaf

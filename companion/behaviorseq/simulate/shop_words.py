@@ -210,7 +210,8 @@ home
 
 def read_tree(text: str = _TREE) -> tuple[ProductType, ...]:
     """Read the tree of product types: 8 departments of 4 categories of 4 types."""
-    types, path = [], ["", ""]
+    types = []
+    path = ["", ""]
     for line in text.strip().splitlines():
         depth = len(line) - len(line.lstrip())
         if depth < 2:
@@ -218,7 +219,9 @@ def read_tree(text: str = _TREE) -> tuple[ProductType, ...]:
             continue
         name, use, styles, price, cycle, goes_with = line.strip().split("|")
         words = tuple(styles.split())
-        types.append(ProductType(*path, name, use, words, float(price), int(cycle), goes_with))
+        types.append(
+            ProductType(path[0], path[1], name, use, words, float(price), int(cycle), goes_with)
+        )
     return tuple(types)
 
 
