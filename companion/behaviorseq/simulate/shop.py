@@ -105,7 +105,9 @@ class Shop(World):
     >>> shop = simulate.world("shop", n_users=50, n_items=40, days=7)
     >>> shop.log().events.loc[:2, ["user", "item", "behavior", "position"]]
        user  item behavior  position
-    0    40    31     view         0
+    0    12    25     view         0
+    1    12    27     view         1
+    2    12     4     view         2
     """
 
     name: ClassVar[str] = "shop"

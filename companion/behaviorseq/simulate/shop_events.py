@@ -114,7 +114,7 @@ def make_events(
     while len(bought[-1].row):
         bought.append(_bought_again(rng, people, bought[-1], days))
     purchases = _join(bought)
-    again = _join(bought[1:])
+    again = _join(bought[1:] or bought)  # the last one is empty
     n_visits = len(visits.row)
     parts = [first, _repeating(rng, again, n_visits)]
     parts.append(_reviewing(rng, people, purchases, n_visits + len(again.row), days))

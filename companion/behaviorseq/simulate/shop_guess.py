@@ -59,7 +59,8 @@ def next_click_scores(
     same *= PAGES_LEFT * liked
     clicks = same.sum(axis=1, keepdims=True)
     scores: Floats = np.exp(-clicks) * later
-    return scores - np.expm1(-clicks) * same / np.maximum(clicks, 1e-300)
+    scores -= np.expm1(-clicks) * same / np.maximum(clicks, 1e-300)
+    return scores
 
 
 def _looked_at(

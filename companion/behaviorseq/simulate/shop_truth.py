@@ -51,7 +51,7 @@ class ShopTruth:
     >>> truth.interest([0, 1], np.datetime64("2024-01-02")).shape
     (2, 2)
     >>> truth.click_probability(0, 3, [0, 1], np.datetime64("2024-01-02")).round(3)
-    array([0.   , 0.   ])
+    array([0.228, 0.141])
     """
 
     shop: Shop
