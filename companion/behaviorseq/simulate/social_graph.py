@@ -1,0 +1,138 @@
+"""Who follows whom in the social world: communities, hubs, friends in return, triangles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .social_people import draw_times
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .social_people import People
+
+#: Share of first follows that leave the own community.
+MIXING = 0.2
+#: Follows made by closing a triangle, for each first one.
+CLOSING = 0.4
+#: Chance that somebody of little popularity follows back.
+RETURN = 0.4
+#: Share of follows made during the period.
+NEW = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class FollowGraph:
+    """Follows in order of the follower, then of the followed.
+
+    Parameters
+    ----------
+    user, followed : NDArray[int64]
+        Who follows whom, shape (n_follows,). Nobody follows themselves, or the same person twice.
+    since : NDArray[int64]
+        When it began, in seconds since the start of the period, negative before it.
+    offsets : NDArray[int64]
+        Follows of user u stand from ``offsets[u]`` to ``offsets[u + 1]``, shape (n_users + 1,).
+    """
+
+    user: NDArray[np.int64]
+    followed: NDArray[np.int64]
+    since: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+
+    def follows(
+        self, users: NDArray[np.int64], others: NDArray[np.int64], seconds: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Say whether users follow others at these times; arrays of one shape."""
+        n_users = len(self.offsets) - 1
+        keys, wanted = self.user * n_users + self.followed, users * n_users + others
+        if not len(keys):
+            return np.zeros(wanted.shape, dtype=bool)
+        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        found: NDArray[np.bool_] = (keys[place] == wanted) & (self.since[place] <= seconds)
+        return found
+
+
+def expand(
+    starts: NDArray[np.int64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Write out runs of whole numbers: which run each belongs to, and the numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> expand(np.array([10, 40]), np.array([2, 3]))
+    (array([0, 0, 1, 1, 1]), array([10, 11, 40, 41, 42]))
+    """
+    run = np.repeat(np.arange(len(counts)), counts)
+    before = np.cumsum(counts) - counts
+    return run, np.arange(len(run)) + (starts - before)[run]
+
+
+def make_graph(
+    rng: np.random.Generator, people: People, mean_follows: float, days: int
+) -> FollowGraph:
+    """Draw the follows of a world; see `Social` for the model."""
+    n_users = len(people.community)
+    n_first = round(n_users * mean_follows / (1 + CLOSING))
+    user = rng.choice(n_users, size=n_first, p=people.curiosity / people.curiosity.sum())
+    first = _distinct(user, _draw_followed(rng, people, user), n_users)
+    both = _distinct(*_close_triangles(rng, *first, n_users), n_users, first)
+    user, followed = _distinct(*_return_follows(rng, people, *both), n_users, both)
+    offsets = np.searchsorted(user, np.arange(n_users + 1))
+    known = np.maximum(people.joined[user], people.joined[followed])
+    since = (rng.random(len(user)) * known).astype(np.int64)
+    new = rng.random(len(user)) < NEW
+    since = np.where(new, draw_times(rng, len(user), days), since)
+    return FollowGraph(user, followed, since, offsets)
+
+
+def _draw_followed(
+    rng: np.random.Generator, people: People, user: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Draw whom users follow first: by popularity, mostly in their own community."""
+    order = np.argsort(people.community, kind="stable")
+    mass = np.concatenate([[0.0], np.cumsum(people.popularity[order])])
+    n_communities = people.community.max() + 1
+    bounds = np.searchsorted(people.community[order], np.arange(n_communities + 1))
+    abroad = rng.random(len(user)) < MIXING
+    low = np.where(abroad, 0.0, mass[bounds[people.community[user]]])
+    high = np.where(abroad, mass[-1], mass[bounds[people.community[user] + 1]])
+    place = np.searchsorted(mass, low + rng.random(len(user)) * (high - low), side="right") - 1
+    return order[np.minimum(place, len(order) - 1)]
+
+
+def _close_triangles(
+    rng: np.random.Generator, user: NDArray[np.int64], followed: NDArray[np.int64], n_users: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Let users follow somebody whom one of those they follow follows."""
+    offsets = np.searchsorted(user, np.arange(n_users + 1))
+    through = rng.integers(max(len(user), 1), size=round(len(user) * CLOSING))
+    degree = np.diff(offsets)[followed[through]]
+    through, degree = through[degree > 0], degree[degree > 0]
+    friend = offsets[followed[through]] + (rng.random(len(through)) * degree).astype(np.int64)
+    return user[through], followed[friend]
+
+
+def _return_follows(
+    rng: np.random.Generator, people: People, user: NDArray[np.int64], followed: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Let the followed follow back, the popular ones less."""
+    back = rng.random(len(user)) < RETURN / (1 + people.popularity[followed] / 10)
+    return followed[back], user[back]
+
+
+def _distinct(
+    user: NDArray[np.int64],
+    followed: NDArray[np.int64],
+    n_users: int,
+    more: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sort pairs and leave out repetitions and pairs of one."""
+    if more is not None:
+        user, followed = np.concatenate([user, more[0]]), np.concatenate([followed, more[1]])
+    keys = np.unique((user * n_users + followed)[user != followed])
+    return keys // n_users, keys % n_users
