@@ -25,7 +25,52 @@ if TYPE_CHECKING:
 class Social(World):
     r"""People who follow one another, read, like, comment and share posts.
 
-    DOC
+    A result found here is a result about a simulation. How it is made:
+
+    **People** belong to one of ``communities``, each around a topic. Their interests
+    :math:`m_{ut} \in [0, 1]` are two to four of twelve topics, the community's own more often, and
+    stay as they are. Visits a day are log-normal over people; hours of the day and days of the
+    week differ.
+
+    **Follows** are a degree-corrected stochastic block model (Karrer and Newman, Phys. Rev. E 83,
+    016107, 2011): who follows is drawn by a log-normal curiosity, the followed by a Pareto
+    popularity, in the own community with probability 0.8 and among all else. Then some follow
+    somebody whom one of theirs follows (triangles, as the triad formation of Holme and Kim,
+    Phys. Rev. E 65, 026107, 2002), and some follow back, the popular ones less (reciprocity on
+    top of a block model, as in Safdari, Contisciani and De Bacco, Phys. Rev. Research 3, 023209,
+    2021). One follow in ten begins during the period.
+
+    **Posts** have an author, one or two topics :math:`q_{pt}` of the author's interests, a normal
+    appeal :math:`a_p`, and a text whose words come from the topics.
+
+    **The feed** of a visitor holds posts less than three days old by those they follow, or shared
+    by them, and one from the popular list, each shown to a person once: the freshest on top, with
+    noise. Each is logged as an ``impression``: the feed chose it, and it may not have been looked
+    at; a ``view`` would be the person's own act. ``source`` is who shared it to the person, -1
+    where it came from the author or the popular list.
+
+    **Reactions**: a person looks at position k, from 0, with chance :math:`(1 + k)^{-1/2}`
+    (the examination hypothesis; Craswell et al., An experimental comparison of click
+    position-bias models, WSDM 2008), and then likes, comments and shares independently, each with
+    chance
+
+    .. math:: \sigma\Bigl(b_0 + w_u + b_1 \textstyle\sum_t m_{ut} q_{pt} + b_2 a_p + b_3 s_{up}
+              - b_4 \log_2(1 + \mathrm{age} / 6\,\mathrm{h})\Bigr),
+
+    where :math:`w_u` is the person's warmth and :math:`s_{up}` the tie to the author: 0 without
+    a follow, 1 with, 1.5 in both directions.
+
+    **Shares spread** along the graph from the next hour on, as in the independent cascade model
+    (Kempe, Kleinberg and Tardos, Maximizing the spread of influence through a social network,
+    KDD 2003), with interests, as Goel, Munagala, Sharma and Zhang (A note on modeling retweet
+    cascades on Twitter, 2015) found necessary. One difference: a post is shown to a person once,
+    so the freshest of several ways has the only chance.
+
+    Where it differs from reality: nobody joins, leaves, unfollows or changes; new follows do not
+    come from what was read; people react and share more than on real networks, chains of shares
+    are longer (on Twitter 96% of retweets are one step from the source: Kwak et al., What is
+    Twitter, a social network or a news media, WWW 2010) and slower; all live in one time zone,
+    and a country says nothing; the texts are a few patterns.
 
     Parameters
     ----------
@@ -38,13 +83,36 @@ class Social(World):
     communities : int
         Number of communities, at most one a topic.
     follows : int
-        About how many people the average person follows.
+        About how many people the average person follows. In a small world fewer, since hubs have
+        everybody already.
+
+    Raises
+    ------
+    ValueError
+        If a number is not whole or out of its range, or there is no such option.
+
+    Examples
+    --------
+    >>> from behaviorseq import simulate
+    >>> world = simulate.world("social", n_users=100, n_items=200, days=7)
+    >>> log = world.log()
+    >>> sorted(log.events["behavior"].unique())
+    ['comment', 'impression', 'like', 'share']
+    >>> world.truth.like_probability(users=[0, 1], posts=[5, 5], positions=0).round(3)
+    array([0.048, 0.095])
     """
 
     name = "social"
     title = "Simulated social network"
     behaviors = BEHAVIORS
-    notes = ""
+    notes = (
+        "A simulation. An impression is a post shown; its position is its place in the visit, "
+        "from 0, and source is who shared it to the user, -1 where it came from the author or the "
+        "popular list. Reactions come 1 to 3 seconds after the impression. Topics, communities, "
+        "interests, appeal and all probabilities are in the truth only; the follows are in "
+        "world.follows(). People react and share more, and chains of shares are longer, than on "
+        "real networks."
+    )
 
     def __init__(
         self,
@@ -54,8 +122,10 @@ class Social(World):
         seed: int = 0,
         *,
         communities: int = 8,
-        follows: int = 25,
+        follows: int = 35,
+        **unknown: Any,
     ) -> None:
+        _refuse(unknown, "communities, follows")
         super().__init__(whole("n_users", n_users, 2), n_items, days, seed)
         self.n_communities = whole("communities", communities, 1, len(TOPICS))
         self.mean_follows = whole("follows", follows, 1)
@@ -92,8 +162,9 @@ class Social(World):
             events=lambda: self.log().events,
         )
 
-    def audience(self, n_seats: int) -> SocialAudience:
-        """Give visitors for whom a recommender fills the feed."""
+    def audience(self, n_seats: int, **options: Any) -> SocialAudience:
+        """Give visitors for whom a recommender fills the feed; there are no options."""
+        _refuse(options, "none")
         return SocialAudience(self.truth, n_seats)
 
     def _items(self) -> pd.DataFrame:
@@ -116,6 +187,12 @@ class Social(World):
                 "joined": to_datetime(people.joined),
             }
         )
+
+
+def _refuse(unknown: dict[str, Any], known: str) -> None:
+    """Refuse options that there are not."""
+    if unknown:
+        raise ValueError(f"no option is named {', '.join(unknown)}; there are: {known}")
 
 
 def _events(columns: Columns) -> pd.DataFrame:

@@ -78,9 +78,7 @@ class SocialAudience(Audience):
         again: NDArray[np.bool_] = before | (twice & earlier).any(axis=2)
         return again
 
-    def _note(
-        self, slates: NDArray[np.int64], liked: NDArray[np.bool_]
-    ) -> NDArray[np.float64]:
+    def _note(self, slates: NDArray[np.int64], liked: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Remember what was shown, and give the chance that each visitor leaves."""
         self.shown = np.concatenate([self.shown, slates], axis=1)[:, -MEMORY:]
         since = np.argmax(liked[:, ::-1], axis=1)  # posts after the last that was liked

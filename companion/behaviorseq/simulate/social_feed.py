@@ -105,7 +105,8 @@ class Feed:
     ) -> Columns:
         """Collect what visitors could be shown: from those they follow, and what is popular."""
         posts, graph = self.truth.posts, self.truth.graph
-        alive = np.arange(*np.searchsorted(posts.published, (hour * 3600 - LIFE, (hour + 1) * 3600)))
+        begin = 3600 * hour
+        alive = np.arange(*np.searchsorted(posts.published, (begin - LIFE, begin + 3600)))
         speaker = np.concatenate([posts.author[alive], self._shares["user"]])
         order = np.argsort(speaker, kind="stable")
         said = {
@@ -139,9 +140,7 @@ class Feed:
             "age": rng.exponential(4 * 3600, size=size).astype(np.int64),
         }
 
-    def _drop(
-        self, offers: Columns, users: NDArray[np.int64], start: NDArray[np.int64]
-    ) -> Columns:
+    def _drop(self, offers: Columns, users: NDArray[np.int64], start: NDArray[np.int64]) -> Columns:
         """Leave out what is not yet or no more there, one's own, seen, or there twice.
 
         Of several ways to the same person, the freshest stays.

@@ -102,7 +102,8 @@ def _draw_followed(
     low = np.where(abroad, 0.0, mass[bounds[people.community[user]]])
     high = np.where(abroad, mass[-1], mass[bounds[people.community[user] + 1]])
     place = np.searchsorted(mass, low + rng.random(len(user)) * (high - low), side="right") - 1
-    return order[np.minimum(place, len(order) - 1)]
+    followed: NDArray[np.int64] = order[np.minimum(place, len(order) - 1)]
+    return followed
 
 
 def _close_triangles(

@@ -64,7 +64,8 @@ def draw_times(rng: np.random.Generator, size: int, days: int) -> NDArray[np.int
     """Draw seconds within the period, more of them when people are awake."""
     mass = np.cumsum(busyness(days))
     hours = np.searchsorted(mass, rng.random(size) * mass[-1], side="right")
-    return hours * 3600 + rng.integers(3600, size=size)
+    seconds: NDArray[np.int64] = hours * 3600 + rng.integers(3600, size=size)
+    return seconds
 
 
 def make_people(rng: np.random.Generator, n_users: int, n_communities: int) -> People:

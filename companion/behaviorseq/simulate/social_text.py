@@ -9,70 +9,72 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: What people talk about, and words for it, 16 a topic. A few words belong to two topics.
-WORDS: dict[str, tuple[str, ...]] = {
-    "astronomy": (
-        *("the telescope", "Saturn", "a comet", "the eclipse", "dark skies", "a meteor shower"),
-        *("the Milky Way", "a new lens", "the moon", "a nebula", "star charts", "an exoplanet"),
-        *("the observatory", "Jupiter", "long exposures", "a space probe"),
-    ),
-    "books": (
-        *("the novel", "a short story", "the library", "the last chapter", "poetry", "an old essay"),
-        *("the bookshop", "a biography", "the narrator", "paperbacks", "a thriller", "the sequel"),
-        *("the plot", "footnotes", "a reading list", "the translation"),
-    ),
-    "cooking": (
-        *("the soup", "fresh basil", "sourdough", "a cast iron pan", "roast carrots", "the oven"),
-        *("garlic", "a slow stew", "pickles", "the recipe", "homemade pasta", "lemon tart"),
-        *("spices", "the dumplings", "tomatoes", "a sharp knife"),
-    ),
-    "films": (
-        *("the director", "the opening scene", "a documentary", "the soundtrack", "a remake"),
-        *("the trailer", "subtitles", "the lead actor", "a silent film", "the cinema", "the sequel"),
-        *("the plot", "a long take", "the screenplay", "a thriller", "the film festival"),
-    ),
-    "football": (
-        *("the derby", "a late penalty", "the goalkeeper", "the league table", "a free kick"),
-        *("the coach", "extra time", "the transfer", "a clean sheet", "the stadium", "the midfield"),
-        *("a header", "the away fans", "a long shot", "the cup final", "warm-ups"),
-    ),
-    "gardening": (
-        *("the roses", "compost", "tomatoes", "a greenhouse", "seedlings", "the hedge", "fresh basil"),
-        *("bulbs", "the lawn", "slugs", "pruning", "a raised bed", "the watering can", "mulch"),
-        *("wild flowers", "the apple tree"),
-    ),
-    "music": (
-        *("the album", "a guitar solo", "the concert", "vinyl records", "the chorus", "a cello"),
-        *("the soundtrack", "the drummer", "a piano piece", "the choir", "a demo", "jazz standards"),
-        *("the bass line", "a playlist", "the encore", "a live session"),
-    ),
-    "pets": (
-        *("the puppy", "cat toys", "a long walk", "the vet", "the kitten", "a new leash", "the parrot"),
-        *("dog treats", "the aquarium", "a rescue cat", "muddy paws", "the rabbit", "the groomer"),
-        *("a scratching post", "obedience class", "the hamster"),
-    ),
-    "photography": (
-        *("the tripod", "a new lens", "golden hour", "street portraits", "black and white film"),
-        *("the darkroom", "long exposures", "a macro shot", "the aperture", "a photo book", "flash"),
-        *("the shutter", "depth of field", "a contact sheet", "the viewfinder", "raw files"),
-    ),
-    "programming": (
-        *("the compiler", "unit tests", "a memory leak", "the parser", "type hints", "a demo"),
-        *("code review", "the database", "a hash table", "the debugger", "open source", "recursion"),
-        *("the release", "a pull request", "legacy code", "the scheduler"),
-    ),
-    "running": (
-        *("the marathon", "interval training", "trail shoes", "a personal best", "the half marathon"),
-        *("hill repeats", "stretching", "the coach", "a long run", "recovery days", "the 10k"),
-        *("warm-ups", "heart rate zones", "the finish line", "blisters", "a training plan"),
-    ),
-    "travel": (
-        *("the night train", "a window seat", "the old town", "a hostel", "street food", "the border"),
-        *("jet lag", "the ferry", "a road trip", "the passport queue", "dark skies", "a long walk"),
-        *("the island", "a phrase book", "the mountain hut", "cheap flights"),
-    ),
+# What people talk about, and words for it, 16 a topic. A few words belong to two topics.
+_LISTS = {
+    "astronomy": """
+        the telescope, Saturn, a comet, the eclipse, dark skies, a meteor shower, the Milky Way,
+        a new lens, the moon, a nebula, star charts, an exoplanet, the observatory, Jupiter,
+        long exposures, a space probe
+    """,
+    "books": """
+        the novel, a short story, the library, the last chapter, poetry, an old essay, the
+        bookshop, a biography, the narrator, paperbacks, a thriller, the sequel, the plot,
+        footnotes, a reading list, the translation
+    """,
+    "cooking": """
+        the soup, fresh basil, sourdough, a cast iron pan, roast carrots, the oven, garlic, a
+        slow stew, pickles, the recipe, homemade pasta, lemon tart, spices, the dumplings,
+        tomatoes, a sharp knife
+    """,
+    "films": """
+        the director, the opening scene, a documentary, the soundtrack, a remake, the trailer,
+        subtitles, the lead actor, a silent film, the cinema, the sequel, the plot, a long take,
+        the screenplay, a thriller, the film festival
+    """,
+    "football": """
+        the derby, a late penalty, the goalkeeper, the league table, a free kick, the coach,
+        extra time, the transfer, a clean sheet, the stadium, the midfield, a header, the away
+        fans, a long shot, the cup final, warm-ups
+    """,
+    "gardening": """
+        the roses, compost, tomatoes, a greenhouse, seedlings, the hedge, fresh basil, bulbs,
+        the lawn, slugs, pruning, a raised bed, the watering can, mulch, wild flowers, the apple
+        tree
+    """,
+    "music": """
+        the album, a guitar solo, the concert, vinyl records, the chorus, a cello, the
+        soundtrack, the drummer, a piano piece, the choir, a demo, jazz standards, the bass
+        line, a playlist, the encore, a live session
+    """,
+    "pets": """
+        the puppy, cat toys, a long walk, the vet, the kitten, a new leash, the parrot, dog
+        treats, the aquarium, a rescue cat, muddy paws, the rabbit, the groomer, a scratching
+        post, obedience class, the hamster
+    """,
+    "photography": """
+        the tripod, a new lens, golden hour, street portraits, black and white film, the
+        darkroom, long exposures, a macro shot, the aperture, a photo book, flash, the shutter,
+        depth of field, a contact sheet, the viewfinder, raw files
+    """,
+    "programming": """
+        the compiler, unit tests, a memory leak, the parser, type hints, a demo, code review,
+        the database, a hash table, the debugger, open source, recursion, the release, a pull
+        request, legacy code, the scheduler
+    """,
+    "running": """
+        the marathon, interval training, trail shoes, a personal best, the half marathon, hill
+        repeats, stretching, the coach, a long run, recovery days, the 10k, warm-ups, heart rate
+        zones, the finish line, blisters, a training plan
+    """,
+    "travel": """
+        the night train, a window seat, the old town, a hostel, street food, the border, jet
+        lag, the ferry, a road trip, the passport queue, dark skies, a long walk, the island, a
+        phrase book, the mountain hut, cheap flights
+    """,
 }
 
+#: The words of each topic.
+WORDS = {topic: tuple(" ".join(words.split()).split(", ")) for topic, words in _LISTS.items()}
 #: The names of the topics.
 TOPICS = tuple(WORDS)
 #: How often a word of any topic slips in.

@@ -27,7 +27,7 @@ _WEIGHTS = np.array(
     [
         [-3.3, 3.5, 0.6, 0.8, -0.25],
         [-5.2, 2.5, 0.4, 1.2, -0.30],
-        [-5.2, 3.0, 1.1, 0.4, -0.30],
+        [-6.0, 3.0, 1.1, 0.4, -0.30],
     ]
 )
 #: A person looks at the post at position k, from 0, with a chance of 1 + k to this power.
@@ -146,7 +146,8 @@ class SocialTruth:
         logit += self.tie(users, posts, seconds)[..., None] * _WEIGHTS[:, 3]
         logit += doublings[..., None] * _WEIGHTS[:, 4]
         possible = (age >= 0) & (users != self.posts.author[posts])
-        return possible[..., None] / (1 + np.exp(-logit))
+        chances: NDArray[np.float64] = possible[..., None] / (1 + np.exp(-logit))
+        return chances
 
     def probability(
         self, behavior: str, users: Any, posts: Any, positions: Any = 0, times: Any = None
