@@ -99,7 +99,7 @@ class Social(World):
     >>> sorted(log.events["behavior"].unique())
     ['comment', 'impression', 'like', 'share']
     >>> world.truth.like_probability(users=[0, 1], posts=[5, 5], positions=0).round(3)
-    array([0.048, 0.095])
+    array([0.024, 0.051])
     """
 
     name = "social"

@@ -120,7 +120,7 @@ def write_posts(topics: NDArray[np.int64], rng: np.random.Generator) -> NDArray[
     >>> import numpy as np
     >>> both = np.array([[TOPICS.index("cooking"), TOPICS.index("travel")]])
     >>> write_posts(both, np.random.default_rng(1))[0]
-    'Nobody told me that the oven would lead to the dumplings and the hostel.'
+    'My advice on roast carrots: begin with lemon tart, and leave a phrase book for later.'
     """
     words = np.array([WORDS[topic] for topic in TOPICS], dtype=object)
     of_slot = topics[:, [0, 0, 1]]
