@@ -34,11 +34,11 @@ class Social(World):
 
     **Follows** are a degree-corrected stochastic block model (Karrer and Newman, Phys. Rev. E 83,
     016107, 2011): who follows is drawn by a log-normal curiosity, the followed by a Pareto
-    popularity, in the own community with probability 0.8 and among all else. Then some follow
-    somebody whom one of theirs follows (triangles, as the triad formation of Holme and Kim,
-    Phys. Rev. E 65, 026107, 2002), and some follow back, the popular ones less (reciprocity on
-    top of a block model, as in Safdari, Contisciani and De Bacco, Phys. Rev. Research 3, 023209,
-    2021). One follow in ten begins during the period.
+    popularity, with probability 0.8 in the own community, else among all. Then some follow
+    somebody whom one of theirs follows (triangles, after the triad formation of Holme and Kim,
+    Phys. Rev. E 65, 026107, 2002), and some follow back, the popular ones less (reciprocity and
+    blocks together: Safdari, Contisciani and De Bacco, Phys. Rev. Research 3, 023209, 2021). One
+    follow in ten begins during the period; all are in `follows`, which an observer sees.
 
     **Posts** have an author, one or two topics :math:`q_{pt}` of the author's interests, a normal
     appeal :math:`a_p`, and a text whose words come from the topics.
@@ -65,6 +65,9 @@ class Social(World):
     KDD 2003), with interests, as Goel, Munagala, Sharma and Zhang (A note on modeling retweet
     cascades on Twitter, 2015) found necessary. One difference: a post is shown to a person once,
     so the freshest of several ways has the only chance.
+
+    Posts live three days, so a model over post ids has little time to learn: authors, text and
+    graph have to carry what it knows.
 
     Where it differs from reality: nobody joins, leaves, unfollows or changes; new follows do not
     come from what was read; people react and share more than on real networks, chains of shares

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .social_graph import expand
+from .social_graph import expand, find
 from .social_people import busyness
 from .social_truth import REACTIONS
 
@@ -36,7 +36,7 @@ LEAST, BEYOND, LONGEST = 5, 10.0, 60
 BEHAVIORS = ("impression", *REACTIONS)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Feed:
     """A run of the world over the hours of its period.
 
@@ -147,8 +147,7 @@ class Feed:
         """
         posts, visitor, item = self.truth.posts, offers["visitor"], offers["item"]
         keys = self._key(users[visitor], item)
-        place = np.searchsorted(self._seen, keys)
-        seen = np.append(self._seen, -1)[place] == keys
+        seen = find(self._seen, keys)[1]
         age = start[visitor] - posts.published[item]
         kept = (age > 0) & (age < LIFE) & (posts.author[item] != users[visitor]) & ~seen
         kept &= offers["age"] >= 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,7 @@ RETURN = 0.4
 NEW = 0.1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FollowGraph:
     """Follows in order of the follower, then of the followed.
 
@@ -47,13 +48,14 @@ class FollowGraph:
         self, users: NDArray[np.int64], others: NDArray[np.int64], seconds: NDArray[np.float64]
     ) -> NDArray[np.bool_]:
         """Say whether users follow others at these times; arrays of one shape."""
-        n_users = len(self.offsets) - 1
-        keys, wanted = self.user * n_users + self.followed, users * n_users + others
-        if not len(keys):
-            return np.zeros(wanted.shape, dtype=bool)
-        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        found: NDArray[np.bool_] = (keys[place] == wanted) & (self.since[place] <= seconds)
+        place, found = find(self._keys, users * (len(self.offsets) - 1) + others)
+        found[found] = self.since[place[found]] <= seconds[found]
         return found
+
+    @cached_property
+    def _keys(self) -> NDArray[np.int64]:
+        """One number for each follow, in rising order."""
+        return self.user * (len(self.offsets) - 1) + self.followed
 
 
 def expand(
@@ -70,6 +72,24 @@ def expand(
     run = np.repeat(np.arange(len(counts)), counts)
     before = np.cumsum(counts) - counts
     return run, np.arange(len(run)) + (starts - before)[run]
+
+
+def find(
+    keys: NDArray[np.int64], wanted: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Look numbers up in sorted ones: where each would stand, and whether it is there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> find(np.array([3, 5]), np.array([5, 4, 6]))
+    (array([1, 1, 2]), array([ True, False, False]))
+    """
+    place = np.asarray(np.searchsorted(keys, wanted))
+    found = np.asarray(place < len(keys))
+    wanted = np.asarray(wanted)
+    found[found] = keys[place[found]] == wanted[found]
+    return place, found
 
 
 def make_graph(

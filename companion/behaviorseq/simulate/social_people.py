@@ -27,7 +27,7 @@ COUNTRIES = ("BR", "DE", "FR", "GB", "IN", "JP", "US")
 OLDEST = 1500
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class People:
     """The latent side of people, one row each."""
 
@@ -42,7 +42,7 @@ class People:
     joined: NDArray[np.int64]  # seconds since the start of the period, before 0
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Posts:
     """Posts, numbered in the order of their publication."""
 

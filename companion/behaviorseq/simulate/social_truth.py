@@ -38,7 +38,7 @@ FRESH = 6.0
 MUTUAL = 0.5
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SocialTruth:
     """The latent tables and exact probabilities of a social world.
 
