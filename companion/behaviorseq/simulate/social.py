@@ -33,12 +33,12 @@ class Social(World):
     week differ.
 
     **Follows** are a degree-corrected stochastic block model (Karrer and Newman, Phys. Rev. E 83,
-    016107, 2011): who follows is drawn by a log-normal curiosity, the followed by a Pareto
-    popularity, with probability 0.8 in the own community, else among all. Then some follow
-    somebody whom one of theirs follows (triangles, after the triad formation of Holme and Kim,
-    Phys. Rev. E 65, 026107, 2002), and some follow back, the popular ones less (reciprocity and
-    blocks together: Safdari, Contisciani and De Bacco, Phys. Rev. Research 3, 023209, 2021). One
-    follow in ten begins during the period; all are in `follows`, which an observer sees.
+    016107, 2011) on two levels (Peixoto, Phys. Rev. X 4, 011047, 2014): who follows is drawn by a
+    log-normal curiosity; the followed is anybody of a circle of 12 with probability 0.3, else
+    drawn by a Pareto popularity, with probability 0.5 in the own community and 0.2 among all.
+    Then some follow back, the popular ones less (reciprocity and blocks together: Safdari,
+    Contisciani and De Bacco, Phys. Rev. Research 3, 023209, 2021). One follow in ten begins
+    during the period; all are in `follows`, which an observer sees.
 
     **Posts** have an author, one or two topics :math:`q_{pt}` of the author's interests, a normal
     appeal :math:`a_p`, and a text whose words come from the topics.
@@ -50,9 +50,9 @@ class Social(World):
     where it came from the author or the popular list.
 
     **Reactions**: a person looks at position k, from 0, with chance :math:`(1 + k)^{-1/2}`
-    (the examination hypothesis; Craswell et al., An experimental comparison of click
-    position-bias models, WSDM 2008), and then likes, comments and shares independently, each with
-    chance
+    (the examination hypothesis, one of the models that Craswell et al. compare, An experimental
+    comparison of click position-bias models, WSDM 2008; for search they found another to fit
+    better), and then likes, comments and shares independently, each with chance
 
     .. math:: \sigma\Bigl(b_0 + w_u + b_1 \textstyle\sum_t m_{ut} q_{pt} + b_2 a_p + b_3 s_{up}
               - b_4 \log_2(1 + \mathrm{age} / 6\,\mathrm{h})\Bigr),
@@ -70,10 +70,10 @@ class Social(World):
     graph have to carry what it knows.
 
     Where it differs from reality: nobody joins, leaves, unfollows or changes; new follows do not
-    come from what was read; people react and share more than on real networks, chains of shares
-    are longer (on Twitter 96% of retweets are one step from the source: Kwak et al., What is
-    Twitter, a social network or a news media, WWW 2010) and slower; all live in one time zone,
-    and a country says nothing; the texts are a few patterns.
+    come from what was read; rates of reaction are fitted to no network; chains of shares are
+    longer than on Twitter, where structural virality is typically low (Goel, Anderson, Hofman and
+    Watts, The structural virality of online diffusion, Management Science, 2015); all live in one
+    time zone, and a country says nothing; the texts are a few patterns.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ class Social(World):
     communities : int
         Number of communities, at most one a topic.
     follows : int
-        About how many people the average person follows. In a small world fewer, since hubs have
-        everybody already.
+        How often the average person chooses somebody to follow. Whom they choose twice they
+        follow once, and some follow back, so it is about how many they follow.
 
     Raises
     ------
@@ -102,7 +102,7 @@ class Social(World):
     >>> sorted(log.events["behavior"].unique())
     ['comment', 'impression', 'like', 'share']
     >>> world.truth.like_probability(users=[0, 1], posts=[5, 5], positions=0).round(3)
-    array([0.024, 0.051])
+    array([0.024, 0.106])
     """
 
     name = "social"
@@ -113,8 +113,7 @@ class Social(World):
         "from 0, and source is who shared it to the user, -1 where it came from the author or the "
         "popular list. Reactions come 1 to 3 seconds after the impression. Topics, communities, "
         "interests, appeal and all probabilities are in the truth only; the follows are in "
-        "world.follows(). People react and share more, and chains of shares are longer, than on "
-        "real networks."
+        "world.follows(). Rates of reaction are fitted to no network."
     )
 
     def __init__(
@@ -131,7 +130,7 @@ class Social(World):
         _refuse(unknown, "communities, follows")
         super().__init__(whole("n_users", n_users, 2), n_items, days, seed)
         self.n_communities = whole("communities", communities, 1, len(TOPICS))
-        self.mean_follows = whole("follows", follows, 1)
+        self.n_follows = whole("follows", follows, 1)
 
     def log(self) -> Dataset:
         """Give the event log, the posts and the users, as an observer sees them."""
@@ -160,7 +159,7 @@ class Social(World):
         return SocialTruth(
             people=people,
             posts=make_posts(self.rng("posts"), people, self.n_items, self.days),
-            graph=make_graph(self.rng("graph"), people, self.mean_follows, self.days),
+            graph=make_graph(self.rng("graph"), people, self.n_follows, self.days),
             days=self.days,
             events=lambda: self.log().events,
         )

@@ -1,4 +1,4 @@
-"""Who follows whom in the social world: communities, hubs, friends in return, triangles."""
+"""Who follows whom in the social world: communities, hubs, circles, follows in return."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
     from .social_people import People
 
-#: Share of first follows that leave the own community.
-MIXING = 0.2
-#: Follows made by closing a triangle, for each first one.
-CLOSING = 0.4
+#: People in a circle, and the shares of follows within the own circle, and among all people; the
+#: rest are within the own community.
+CIRCLE, NEAR, FAR = 12, 0.3, 0.2
 #: Chance that somebody of little popularity follows back.
-RETURN = 0.4
+RETURN = 0.35
 #: Share of follows made during the period.
 NEW = 0.1
 
@@ -92,16 +91,14 @@ def find(
     return place, found
 
 
-def make_graph(
-    rng: np.random.Generator, people: People, mean_follows: float, days: int
-) -> FollowGraph:
+def make_graph(rng: np.random.Generator, people: People, n_follows: int, days: int) -> FollowGraph:
     """Draw the follows of a world; see `Social` for the model."""
     n_users = len(people.community)
-    n_first = round(n_users * mean_follows / (1 + CLOSING))
-    user = rng.choice(n_users, size=n_first, p=people.curiosity / people.curiosity.sum())
+    chance = people.curiosity / people.curiosity.sum()
+    user = rng.choice(n_users, size=n_users * n_follows, p=chance)
     first = _distinct(user, _draw_followed(rng, people, user), n_users)
-    both = _distinct(*_close_triangles(rng, *first, n_users), n_users, first)
-    user, followed = _distinct(*_return_follows(rng, people, *both), n_users, both)
+    both = np.concatenate([first, _return_follows(rng, people, *first)], axis=1)
+    user, followed = _distinct(both[0], both[1], n_users)
     offsets = np.searchsorted(user, np.arange(n_users + 1))
     known = np.maximum(people.joined[user], people.joined[followed])
     since = (rng.random(len(user)) * known).astype(np.int64)
@@ -113,29 +110,21 @@ def make_graph(
 def _draw_followed(
     rng: np.random.Generator, people: People, user: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Draw whom users follow first: by popularity, mostly in their own community."""
+    """Draw whom users follow: anybody of their circle, or by popularity, mostly near."""
     order = np.argsort(people.community, kind="stable")
+    bounds = np.searchsorted(people.community[order], np.arange(people.community.max() + 2))
+    low, high = bounds[people.community[user]], bounds[people.community[user] + 1]
+    kind, where = rng.random((2, len(user)))
+    far = kind < FAR
     mass = np.concatenate([[0.0], np.cumsum(people.popularity[order])])
-    n_communities = people.community.max() + 1
-    bounds = np.searchsorted(people.community[order], np.arange(n_communities + 1))
-    abroad = rng.random(len(user)) < MIXING
-    low = np.where(abroad, 0.0, mass[bounds[people.community[user]]])
-    high = np.where(abroad, mass[-1], mass[bounds[people.community[user] + 1]])
-    place = np.searchsorted(mass, low + rng.random(len(user)) * (high - low), side="right") - 1
+    begin, end = np.where(far, 0, mass[low]), np.where(far, mass[-1], mass[high])
+    by_popularity = np.searchsorted(mass, begin + where * (end - begin), side="right") - 1
+    rank = np.argsort(order)[user]
+    low = low + (rank - low) // CIRCLE * CIRCLE
+    in_circle = low + (where * (np.minimum(low + CIRCLE, high) - low)).astype(np.int64)
+    place = np.where(kind > 1 - NEAR, in_circle, by_popularity)
     followed: NDArray[np.int64] = order[np.minimum(place, len(order) - 1)]
     return followed
-
-
-def _close_triangles(
-    rng: np.random.Generator, user: NDArray[np.int64], followed: NDArray[np.int64], n_users: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Let users follow somebody whom one of those they follow follows."""
-    offsets = np.searchsorted(user, np.arange(n_users + 1))
-    through = rng.integers(max(len(user), 1), size=round(len(user) * CLOSING))
-    degree = np.diff(offsets)[followed[through]]
-    through, degree = through[degree > 0], degree[degree > 0]
-    friend = offsets[followed[through]] + (rng.random(len(through)) * degree).astype(np.int64)
-    return user[through], followed[friend]
 
 
 def _return_follows(
@@ -147,13 +136,8 @@ def _return_follows(
 
 
 def _distinct(
-    user: NDArray[np.int64],
-    followed: NDArray[np.int64],
-    n_users: int,
-    more: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    user: NDArray[np.int64], followed: NDArray[np.int64], n_users: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Sort pairs and leave out repetitions and pairs of one."""
-    if more is not None:
-        user, followed = np.concatenate([user, more[0]]), np.concatenate([followed, more[1]])
     keys = np.unique((user * n_users + followed)[user != followed])
     return keys // n_users, keys % n_users
