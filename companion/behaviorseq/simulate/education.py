@@ -120,16 +120,15 @@ class Education(World):
         super().__init__(n_users, n_items, days, seed)
         whole("n_items", n_items, N_SKILLS)
         self.wander = fraction("wander", wander)
-        if isinstance(half_life, bool) or not np.isreal(half_life) or not 0 < half_life < np.inf:
+        is_number = isinstance(half_life, int | float | np.number) and half_life is not True
+        if not is_number or not 0 < half_life < np.inf:
             raise ValueError(f"half_life must be a number of days above 0, got {half_life!r}")
         self.half_life = float(half_life)
         self._studied: dict[int, Studied] = {}
 
     def log(self) -> Dataset:
         """Give the event log, the exercises and the students, as an observer sees them."""
-        parts = [
-            {"block": block, **self._study(block).events} for block in range(self.n_blocks)
-        ]
+        parts = [{"block": block, **self._study(block).events} for block in range(self.n_blocks)]
         events = self._events(parts)
         items = item_table(self.exercises, self._drawn[1], self.rng("text"))
         return Dataset(events, items, user_table(self.students), self.source(len(events)))

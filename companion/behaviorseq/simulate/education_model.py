@@ -84,7 +84,7 @@ class Exercises:
             Shape (n, m). A strong skill makes up for a weak one (compensatory).
         """
         parts = [np.take_along_axis(skill, self.skills[items, i], axis=1) for i in (0, 1)]
-        return parts[0] * self.weights[items, 0] + parts[1] * self.weights[items, 1]
+        return np.asarray(parts[0] * self.weights[items, 0] + parts[1] * self.weights[items, 1])
 
     def mastery(self, skill: Numbers, items: Ids) -> Numbers:
         """Give the chance that students know how to solve exercises, guessing aside, (n, m)."""
@@ -280,7 +280,10 @@ class Minds:
         easy = exercises.mastery(skill, items[:, None])[:, 0]
         two = exercises.weights[items, 1] > 0
         for place, who in ((0, slice(None)), (1, two)):
-            skills, shares = exercises.skills[items[who], place], exercises.weights[items[who], place]
+            skills, shares = (
+                exercises.skills[items[who], place],
+                exercises.weights[items[who], place],
+            )
             at = rows[who], skills
             kept = skill[who][np.arange(len(skills)), skills] - self.base[at]
             self.gain[at] = kept + total[who] * shares

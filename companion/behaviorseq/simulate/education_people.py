@@ -95,7 +95,9 @@ def item_table(
     draws = rng.integers(1_000_000, size=(n, 5)).tolist()
     texts = [
         write_exercise(*row)
-        for row in zip(skill.tolist(), second.tolist(), exercises.level.tolist(), draws, strict=True)
+        for row in zip(
+            skill.tolist(), second.tolist(), exercises.level.tolist(), draws, strict=True
+        )
     ]
     names = np.array(SKILL_NAMES)
     return pd.DataFrame(

@@ -44,7 +44,7 @@ MOVE_ON = 0.4
 
 _PREREQUISITES = NEEDS.T.astype(np.float32)
 _N_NEEDS = NEEDS.sum(axis=1)
-_OF_COURSE = COURSE_OF == np.arange(len(COURSES))[:, None]
+_OF_COURSE = np.arange(len(COURSES))[:, None] == COURSE_OF
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,7 @@ class Studied:
     def key(self, group: Ids, seconds: Any) -> Ids:
         """Make one number of a student's skill and a time, which sorts by both."""
         end = len(self.hazard) * SECONDS_A_DAY
-        return group * (end + 1) + np.minimum(seconds, end).astype(np.int64)
+        return np.asarray(group * (end + 1) + np.minimum(seconds, end).astype(np.int64))
 
 
 @dataclass(eq=False)
@@ -190,7 +190,7 @@ class Classroom:
         ahead = todo & in_course
         skill = np.where(ahead.any(axis=1), ahead.argmax(axis=1), self._any(open_ & in_course))
         known = open_ & self.enrolled[rows][:, COURSE_OF]
-        strays = self.rng.random(len(rows)) < self.wander
+        strays = (self.rng.random(len(rows)) < self.wander) & ~joins
         skill = np.where(strays, self._any(known), skill)
         size = self.starts[skill + 1] - self.starts[skill]
         place = self.place[rows, skill]
@@ -209,7 +209,7 @@ class Classroom:
         done &= todo.any(axis=1) | (course < 0)
         wanted = np.where(todo.any(axis=1), self._any(todo), self._any(open_))
         course = np.where(done, COURSE_OF[wanted], course)
-        joins = ~self.enrolled[rows, course]
+        joins: NDArray[np.bool_] = ~self.enrolled[rows, course]
         self.course[rows] = course
         self.enrolled[rows, course] = True
         return joins
@@ -228,9 +228,7 @@ class Classroom:
         self._note(rows[reads], items[reads], clock[reads], VIEW, day, seconds[reads])
         return np.asarray(clock + seconds * reads)
 
-    def _answer(
-        self, rows: Ids, items: Ids, clock: Ids, day: int
-    ) -> tuple[NDArray[np.bool_], Ids]:
+    def _answer(self, rows: Ids, items: Ids, clock: Ids, day: int) -> tuple[NDArray[np.bool_], Ids]:
         """Let students attempt an exercise, answer it, and learn from it."""
         self._note(rows, items, clock, ATTEMPT, day)
         skill = self.minds.skill(rows, clock)
@@ -265,10 +263,8 @@ class Classroom:
         chance: Any = np.nan,
     ) -> None:
         """Keep events for the log."""
-        n = len(rows)
-        kinds = (np.int8, np.int16, np.float32, np.int8, np.float64)
-        extra = zip((behavior, day, value, right, chance), kinds, strict=True)
-        filled = (np.broadcast_to(np.asarray(x, dtype=kind), n) for x, kind in extra)
+        given = (behavior, np.int8), (day, np.int16), (value, np.float32), (right, np.int8)
+        filled = (np.full(len(rows), x, dtype=kind) for x, kind in (*given, (chance, np.float64)))
         self.parts.append((rows, items, clock, *filled))
 
     def _collect(self) -> Studied:
@@ -289,6 +285,4 @@ def draw_seconds(mean: Numbers, rng: np.random.Generator) -> Ids:
 
 
 def _columns(parts: list[tuple[Any, ...]], names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    return {
-        name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)
-    }
+    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}

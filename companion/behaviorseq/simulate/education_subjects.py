@@ -181,9 +181,7 @@ def depth(needs: NDArray[np.bool_]) -> NDArray[np.int64]:
 DEPTH: NDArray[np.int64] = depth(NEEDS)
 
 
-def write_exercise(
-    skill: int, second: int, level: int, draws: Sequence[int]
-) -> tuple[str, str]:
+def write_exercise(skill: int, second: int, level: int, draws: Sequence[int]) -> tuple[str, str]:
     """Write the title and the text of an exercise.
 
     Parameters
@@ -206,7 +204,7 @@ def write_exercise(
     'Compare the fractions: numerator (challenge)'
     >>> text
     'A challenge exercise on fractions, set at the train station: compare the fractions. It is
-    about numerator and denominator. It also uses whole numbers: product.'
+    about numerator and common denominator. It also uses whole numbers: product.'
     """
     main, other = SKILLS[skill], SKILLS[second]
     task = main.tasks[draws[0] % len(main.tasks)]
