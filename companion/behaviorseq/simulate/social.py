@@ -10,7 +10,6 @@ import pandas as pd
 
 from behaviorseq.datasets.sources import Dataset
 
-from .social_audience import SocialAudience
 from .social_feed import BEHAVIORS, Feed
 from .social_graph import make_graph
 from .social_people import COUNTRIES, make_people, make_posts
@@ -19,6 +18,7 @@ from .social_truth import SocialTruth
 from .world import World, to_datetime, whole
 
 if TYPE_CHECKING:
+    from .social_audience import SocialAudience
     from .social_feed import Columns
 
 
@@ -166,6 +166,8 @@ class Social(World):
 
     def audience(self, n_seats: int, **options: Any) -> SocialAudience:
         """Give visitors for whom a recommender fills the feed; there are no options."""
+        from .social_audience import SocialAudience  # gymnasium: only where it is needed
+
         _refuse(options, "none")
         return SocialAudience(self.truth, n_seats)
 
