@@ -12,7 +12,7 @@ import pandas as pd
 
 from behaviorseq.datasets.sources import Dataset
 
-from .education_audience import Class, final_minds
+from .education_audience import StudentAudience, final_minds
 from .education_model import Exercises, Minds, Students
 from .education_people import draw_exercises, draw_students, item_table, user_table
 from .education_study import BEHAVIORS, Classroom, Studied
@@ -138,10 +138,10 @@ class Education(World):
         """Skills, probabilities, drop-out and the parameters behind them."""
         return Truth(self)
 
-    def audience(self, n_seats: int, *, reward: str = "gain", **unknown: Any) -> Class:
-        """Give students who do what a recommender picks; see `Class`."""
+    def audience(self, n_seats: int, *, reward: str = "gain", **unknown: Any) -> StudentAudience:
+        """Give students who do what a recommender picks; see `StudentAudience`."""
         _refuse(unknown, ("reward",))
-        return Class(self, n_seats, reward)
+        return StudentAudience(self, n_seats, reward)
 
     @property
     def n_blocks(self) -> int:

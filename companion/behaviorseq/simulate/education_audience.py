@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REWARDS = ("gain", "correct")
 
 
-class Class(Audience):
+class StudentAudience(Audience):
     """Students who do what the recommender picks.
 
     Of a slate a student takes one exercise, the one at position i (from 0) with a probability
@@ -34,7 +34,8 @@ class Class(Audience):
         Students at once.
     reward : {"gain", "correct"}
         What the recommender earns: the increase of the mean of the student's true skills by the
-        answer, or 1 for a right answer.
+        answer, or 1 for a right answer. The two ask for different exercises: the easiest ones are
+        answered right and teach little.
     """
 
     def __init__(self, world: Education, n_seats: int, reward: str = "gain") -> None:

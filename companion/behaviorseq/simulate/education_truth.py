@@ -13,6 +13,8 @@ from .education_subjects import COURSE_OF, COURSES, DEPTH, N_SKILLS, NEEDS, SKIL
 from .world import SECONDS_A_DAY, START, to_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from numpy.typing import NDArray
 
     from .education import Education
@@ -98,29 +100,30 @@ class Truth:
         """
         users, seconds = self._check(users, times)
         skill = np.empty((len(users), N_SKILLS))
-        blocks = users // self._world.block_size
-        for block in np.unique(blocks):
-            at = np.flatnonzero(blocks == block)
-            rows = users[at] - block * self._world.block_size
-            skill[at] = self._skill_in(self._world.study(int(block)), rows, seconds[at])
+        for at, rows, studied in self._blocks(users):
+            skill[at] = _skill_in(studied, rows, seconds[at])
         return skill
 
     def correct_probability(self, users: Any, items: Any, times: Any) -> Numbers:
         """Give the probability of a right answer, shape (n,); see `skill` for the arguments."""
-        skill, items = self._pairs(users, items, times)
-        return self._world.exercises.chance(skill, items)[:, 0]
+        exercises = self._world.exercises
+        return self._each(users, items, times, lambda skill, item, _: exercises.chance(skill, item))
 
     def expected_gain(self, users: Any, items: Any, times: Any) -> Numbers:
         """Give by how much an attempt is expected to raise the mean of the user's skills, (n,)."""
-        skill, items = self._pairs(users, items, times)
-        rate = self._world.students.rate[np.asarray(users)]
-        return self._world.exercises.expected_gain(skill, items, rate)[:, 0]
+        exercises, rate = self._world.exercises, self._world.students.rate
+        return self._each(
+            *(users, items, times),
+            lambda skill, item, user: exercises.expected_gain(skill, item, rate[user]),
+        )
 
     def median_seconds(self, users: Any, items: Any, times: Any) -> Numbers:
         """Give the median of the seconds of an attempt that begins at a time, (n,)."""
-        skill, items = self._pairs(users, items, times)
-        speed = self._world.students.speed[np.asarray(users)]
-        return np.exp(self._world.exercises.log_seconds(skill, items, speed)[:, 0])
+        exercises, speed = self._world.exercises, self._world.students.speed
+        return self._each(
+            *(users, items, times),
+            lambda skill, item, user: np.exp(exercises.log_seconds(skill, item, speed[user])),
+        )
 
     @property
     def spread_of_seconds(self) -> float:
@@ -135,7 +138,7 @@ class Truth:
         the period (censored). ``days_at_risk`` counts the days on which it could have happened,
         ``cumulative_hazard`` sums its probability over them, and ``hazard`` is that of the last.
         """
-        frames = [self._dropout_in(self._world.study(b)) for b in range(self._world.n_blocks)]
+        frames = [_dropout_in(self._world.study(b)) for b in range(self._world.n_blocks)]
         frame = pd.concat(frames, ignore_index=True)
         frame.insert(0, "user", np.arange(len(frame)))
         return frame
@@ -148,22 +151,34 @@ class Truth:
         """
         users, seconds = self._check(users, times)
         days = (seconds // SECONDS_A_DAY).astype(np.int64)
-        blocks = users // self._world.block_size
         hazard = np.full(len(users), np.nan)
-        for block in np.unique(blocks):
-            at = np.flatnonzero((blocks == block) & (days < self._world.days))
-            rows = users[at] - block * self._world.block_size
-            hazard[at] = self._world.study(int(block)).hazard[days[at], rows]
+        for at, rows, studied in self._blocks(users):
+            within = days[at] < self._world.days
+            hazard[at[within]] = studied.hazard[days[at[within]], rows[within]]
         return hazard
 
-    def _pairs(self, users: Any, items: Any, times: Any) -> tuple[Numbers, Ids]:
-        """Give skills, and items as a column, after a check of the items."""
+    def _each(
+        self, users: Any, items: Any, times: Any, law: Callable[[Numbers, Ids, Ids], Numbers]
+    ) -> Numbers:
+        """Apply a law of skills, items (as a column) and users, a block of users at a time."""
         items = np.asarray(items)
         if items.shape != np.shape(users):
-            raise ValueError(f"{len(np.atleast_1d(users))} users but {items.size} items")
+            raise ValueError(f"{np.size(users)} users but {items.size} items")
         if items.size and (items.min() < 0 or items.max() >= self._world.n_items):
             raise ValueError(f"items must be item ids from 0 to {self._world.n_items - 1}")
-        return self.skill(users, times), items[:, None]
+        users, seconds = self._check(users, times)
+        given = np.empty(len(users))
+        for at, rows, studied in self._blocks(users):
+            skill = _skill_in(studied, rows, seconds[at])
+            given[at] = law(skill, items[at][:, None], users[at])[:, 0]
+        return given
+
+    def _blocks(self, users: Ids) -> Iterator[tuple[Ids, Ids, Studied]]:
+        """Go through the blocks of users: where they are, their rows, what the block did."""
+        blocks = users // self._world.block_size
+        for block in np.unique(blocks).tolist():
+            at = np.flatnonzero(blocks == block)
+            yield at, users[at] - block * self._world.block_size, self._world.study(block)
 
     def _check(self, users: Any, times: Any) -> tuple[Ids, Numbers]:
         """Make arrays of users and of seconds since the start."""
@@ -179,30 +194,33 @@ class Truth:
             raise ValueError(f"times must not be before {START}")
         return users.astype(np.int64), np.broadcast_to(seconds, len(users))
 
-    def _skill_in(self, studied: Studied, rows: Ids, seconds: Numbers) -> Numbers:
-        """Find the last practice of each skill before a time, and let it fade until then."""
-        keys, order = studied.practice_index
-        group = rows[:, None] * N_SKILLS + np.arange(N_SKILLS)
-        found = np.searchsorted(keys, studied.key(group, seconds[:, None])) - 1
-        at = order[np.maximum(found, 0)]
-        past = studied.practice
-        known = (found >= 0) & (past["user"][at] * N_SKILLS + past["skill"][at] == group)
-        minds = studied.minds
-        days = seconds[:, None] / SECONDS_A_DAY - past["time"][at] / SECONDS_A_DAY
-        gain, practised = (np.where(known, past[name][at], 0) for name in ("gain", "practised"))
-        left = retained(gain, practised, np.where(known, days, 0.0), minds.half_life[rows])
-        return np.asarray(minds.base[rows] + left)
 
-    def _dropout_in(self, studied: Studied) -> pd.DataFrame:
-        hazard, gone = studied.hazard, studied.gone
-        at_risk = ~np.isnan(hazard)
-        last = len(hazard) - 1 - at_risk[::-1].argmax(axis=0)
-        when = START + np.maximum(gone, 0).astype("timedelta64[D]")
-        return pd.DataFrame(
-            {
-                "time": np.where(gone >= 0, when, np.datetime64("NaT")),
-                "hazard": hazard[last, np.arange(len(gone))],
-                "days_at_risk": at_risk.sum(axis=0),
-                "cumulative_hazard": np.nansum(hazard, axis=0),
-            }
-        )
+def _skill_in(studied: Studied, rows: Ids, seconds: Numbers) -> Numbers:
+    """Find the last practice of each skill before a time, and let it fade until then."""
+    keys, order = studied.practice_index
+    group = rows[:, None] * N_SKILLS + np.arange(N_SKILLS)
+    found = np.searchsorted(keys, studied.key(group, seconds[:, None])) - 1
+    at = order[np.maximum(found, 0)]
+    past = studied.practice
+    known = (found >= 0) & (past["user"][at] * N_SKILLS + past["skill"][at] == group)
+    minds = studied.minds
+    days = seconds[:, None] / SECONDS_A_DAY - past["time"][at] / SECONDS_A_DAY
+    gain, practised = (np.where(known, past[name][at], 0) for name in ("gain", "practised"))
+    left = retained(gain, practised, np.where(known, days, 0.0), minds.half_life[rows])
+    return np.asarray(minds.base[rows] + left)
+
+
+def _dropout_in(studied: Studied) -> pd.DataFrame:
+    """Give the drop-out of a block of users."""
+    hazard, gone = studied.hazard, studied.gone
+    at_risk = ~np.isnan(hazard)
+    last = len(hazard) - 1 - at_risk[::-1].argmax(axis=0)
+    when = START + np.maximum(gone, 0).astype("timedelta64[D]")
+    return pd.DataFrame(
+        {
+            "time": np.where(gone >= 0, when, np.datetime64("NaT")),
+            "hazard": hazard[last, np.arange(len(gone))],
+            "days_at_risk": at_risk.sum(axis=0),
+            "cumulative_hazard": np.nansum(hazard, axis=0),
+        }
+    )

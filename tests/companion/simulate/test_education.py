@@ -13,7 +13,7 @@ from sklearn.preprocessing import OneHotEncoder
 from behaviorseq import simulate, validate
 from behaviorseq.simulate.education import Education
 from behaviorseq.simulate.education_people import GRADES
-from behaviorseq.simulate.education_study import BEHAVIORS, PASS_MARK
+from behaviorseq.simulate.education_study import BEHAVIORS, MOVE_ON, PASS_MARK
 from behaviorseq.simulate.education_subjects import (
     COURSE_OF,
     DEPTH,
@@ -148,6 +148,23 @@ def test_prerequisites_are_respected(log, answers: pd.DataFrame) -> None:
         assert passed[needs].all(), SKILL_NAMES[one]
         checked += (needs & (grade <= DEPTH[one])).sum()
     assert checked > 1000  # where practice had to open the way
+
+
+def test_students_follow_the_course_and_repeat_what_they_failed() -> None:
+    log = Education(n_users=100, n_items=100, days=20, seed=3, wander=0).log()
+    frame = log.events[log.events["behavior"] == "answer"]
+    frame = frame.merge(log.items[["item", "skill", "place"]], on="item", how="left")
+    size = log.items["skill"].value_counts()[frame["skill"]].to_numpy()
+    assert (size == 5).all()
+    after = frame.groupby(["user", "skill"])["place"].shift(-1)
+    known = after.notna()
+    step = ((after - frame["place"]) % 5)[known]
+    right = (frame["correct"] == 1)[known]
+    before_passing = frame.groupby(["user", "skill"]).cumcount()[known] < PASS_MARK
+    assert (step[right & before_passing] == 1).all()
+    wrong = step[~right & before_passing]
+    assert wrong.isin([0, 1]).all()
+    assert wrong.mean() == pytest.approx(MOVE_ON, abs=4 * np.sqrt(0.25 / len(wrong)))
 
 
 def test_studying_has_a_weekly_and_a_daily_rhythm(answers: pd.DataFrame) -> None:
