@@ -6,11 +6,8 @@ import gc
 import importlib.metadata
 import json
 import multiprocessing
-import os
-import platform
 import resource
 import statistics
-import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from behaviorseq.machine import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -136,28 +135,10 @@ def _memory(field: str) -> int:
 
 def environment(libraries: Sequence[str] = LIBRARIES) -> dict[str, Any]:
     """Describe what times depend on: processor, cores, memory, system and versions."""
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory_gb": round(memory / 1e9, 1),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in libraries},
-    }
-
-
-def _processor() -> str:
-    """Return the name of the processor as its maker writes it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    if sys.platform == "darwin":
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return platform.processor() or platform.machine()
+    facts = machine()
+    memory = round(facts.pop("memory_bytes") / 1e9, 1)
+    versions = {name: importlib.metadata.version(name) for name in libraries}
+    return {**facts, "memory_gb": memory, "versions": versions}
 
 
 def write_result(

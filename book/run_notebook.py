@@ -10,7 +10,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import platform
 import signal
 import sys
 import threading
@@ -20,6 +19,8 @@ from typing import Any
 
 import nbformat
 import papermill
+
+from behaviorseq.machine import machine
 
 GRACE = 10.0  # seconds that a kernel gets to stop
 
@@ -40,7 +41,8 @@ def run(source: Path, work: Path, parameters: dict[str, Any]) -> None:
     )
     seconds = time.perf_counter() - start
     usage = json.loads(executed.cells.pop().outputs[-1].text)
-    usage = {"seconds": round(seconds, 1), **usage, **machine()}
+    threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or None
+    usage = {"seconds": round(seconds, 1), **usage, **machine(), "threads": threads}
     (work / "usage.json").write_text(json.dumps(usage), encoding="utf-8")
     nbformat.write(cleaned(executed), work / "executed.part")
     (work / "executed.part").replace(work / "executed.ipynb")
@@ -72,31 +74,6 @@ def kernel_usage() -> dict[str, Any]:
     loaded = {name for module in list(sys.modules) for name in owners.get(module, ())}
     versions = {name: importlib.metadata.version(name) for name in sorted(loaded)}
     return {"peak_bytes": peak, "gpu": gpu, "versions": versions}
-
-
-def machine() -> dict[str, Any]:
-    """Return what the times depend on: processor, cores, memory, system, Python."""
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "memory_bytes": pages,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "threads": int(os.environ.get("OMP_NUM_THREADS", 0)) or None,
-    }
-
-
-def processor() -> str:
-    """Return the name of the processor as its maker writes it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    if named:
-        return named[0]
-    if sys.platform == "darwin":
-        return os.popen("sysctl -n machdep.cpu.brand_string").read().strip()  # noqa: S605, S607  # constant
-    return platform.processor() or platform.machine()
 
 
 def cleaned(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -130,6 +130,15 @@ def test_formulas_are_typeset(tab: Any, address: str) -> None:
     assert tab.locator("mjx-merror").count() == 0
 
 
+def test_formulas_may_use_what_mathjax_loads_on_demand(tab: Any, address: str) -> None:
+    tab.goto(f"{address}/{CHAPTER}", wait_until="networkidle")
+    typeset = "m => MathJax.tex2chtmlPromise(m).then(node => node.outerHTML)"
+    shown = tab.evaluate(typeset, r"\boldsymbol{x} + \cancel{y} \coloneqq \bbox{z}")
+    assert "mjx-container" in shown
+    assert "mjx-merror" not in shown
+    assert tab.faults == []
+
+
 def test_figures_are_numbered_and_referenced(tab: Any, address: str) -> None:
     tab.goto(f"{address}/{CHAPTER}")
     captions = tab.locator("figcaption .caption-number").all_inner_texts()
