@@ -318,5 +318,6 @@ def _repeat_rate(columns: _Columns, behavior: pd.Series[Any]) -> float:
 def _funnel(behavior: pd.Series[Any]) -> dict[str, float]:
     """Compare the number of events of each step with those of the first."""
     counts = behavior.value_counts()
+    counts = counts[counts > 0]  # a categorical column counts the categories that do not occur
     steps = [step for step in FUNNEL if step in counts.index]
     return {f"{step} per {steps[0]}": counts[step] / counts[steps[0]] for step in steps[1:]}

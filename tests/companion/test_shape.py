@@ -231,3 +231,15 @@ def test_bad_numbers() -> None:
     for wrong in (0, -1, 1.5, np.nan):
         with pytest.raises(ValueError, match=f"whole numbers of 1 or more, got {wrong}"):
             fit_power_law([3, wrong, 4])
+
+
+def test_a_category_that_does_not_occur_is_no_step() -> None:
+    log = pd.DataFrame(
+        {
+            "user": 1,
+            "item": [1, 2, 3],
+            "time": np.array([0, 1, 2], dtype="M8[s]"),
+            "behavior": pd.Categorical(["click", "click", "cart"], ["view", "click", "cart"]),
+        }
+    )
+    assert log_shape(log).filter(like=" per ").to_dict() == {"cart per click": 0.5}

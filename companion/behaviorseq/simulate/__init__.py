@@ -13,6 +13,7 @@ from typing import Any
 from .faults import Corruption as Corruption
 from .faults import corrupt as corrupt
 from .world import World as World
+from .world import check_options
 
 #: Each world: its module, its class, and its size where none is asked for.
 WORLDS: dict[str, tuple[str, str, dict[str, int]]] = {
@@ -53,7 +54,7 @@ def world(
     Raises
     ------
     ValueError
-        If there is no such world, or a number is out of its range.
+        If there is no such world or option, or a number is out of its range.
 
     Examples
     --------
@@ -70,7 +71,7 @@ def world(
     module, kind, sizes = WORLDS[name]
     asked = {"n_users": n_users, "n_items": n_items, "days": days}
     given = {key: number for key, number in asked.items() if number is not None}
-    made: World = getattr(import_module(f".{module}", __name__), kind)(
-        **{**sizes, **given}, seed=seed, **options
-    )
+    make = getattr(import_module(f".{module}", __name__), kind)
+    check_options(f"the world {name}", make, options)
+    made: World = make(**{**sizes, **given}, seed=seed, **options)
     return made

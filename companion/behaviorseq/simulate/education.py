@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -77,13 +76,11 @@ class Education(World):
         Probability that a student takes an exercise out of the order of the course.
     half_life : float
         Median half-life of a gain before more practice, in days.
-    **unknown
-        Nothing: other names are refused.
 
     Raises
     ------
     ValueError
-        If an argument is unknown or out of its range.
+        If an argument is out of its range.
 
     Examples
     --------
@@ -114,9 +111,7 @@ class Education(World):
         *,
         wander: float = 0.15,
         half_life: float = 7.0,
-        **unknown: Any,
     ) -> None:
-        _refuse(unknown)
         super().__init__(n_users, n_items, days, seed)
         whole("n_items", n_items, N_SKILLS)
         self.wander = fraction("wander", wander)
@@ -138,9 +133,8 @@ class Education(World):
         """Skills, probabilities, drop-out and the parameters behind them."""
         return Truth(self)
 
-    def audience(self, n_seats: int, *, reward: str = "gain", **unknown: Any) -> StudentAudience:
+    def audience(self, n_seats: int, *, reward: str = "gain") -> StudentAudience:
         """Give students who do what a recommender picks; see `StudentAudience`."""
-        _refuse(unknown, ("reward",))
         return StudentAudience(self, n_seats, reward)
 
     @property
@@ -202,11 +196,3 @@ class Education(World):
                 "correct": pd.arrays.IntegerArray(correct, correct < 0),
             }
         )
-
-
-def _refuse(unknown: dict[str, Any], known: tuple[str, ...] = ("wander", "half_life")) -> None:
-    """Refuse options that are not there."""
-    for name in unknown:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f" (is it {near[0]!r}?)" if near else ""
-        raise ValueError(f"no option is named {name!r}{hint}; there is {', '.join(known)}")

@@ -102,9 +102,7 @@ class Finance(World):
         *,
         questionnaire_noise: float = 0.35,
         disposition: float = 1.0,
-        **unknown: Any,
     ) -> None:
-        _refuse("finance", unknown, ("questionnaire_noise", "disposition"))
         super().__init__(n_users, whole("n_items", n_items, 2), days, seed)
         self.questionnaire_noise = fraction("questionnaire_noise", questionnaire_noise)
         self.disposition = fraction("disposition", disposition)
@@ -171,10 +169,8 @@ class Finance(World):
         *,
         reward: str = "count",
         suitable: str = "declared",
-        **unknown: Any,
     ) -> FinanceAudience:
         """Give the customers who react to a recommender; see `FinanceAudience`."""
-        _refuse("the audience of finance", unknown, ("reward", "suitable"))
         return FinanceAudience(self, n_seats, reward, suitable)
 
     def _users(self) -> pd.DataFrame:
@@ -198,9 +194,3 @@ class Finance(World):
         day = (events["second"] // SECONDS_A_DAY).astype(np.int64)
         key = (2 * day + ~transfer) * self.n_users + events["user"]
         return np.unique(key, return_inverse=True)[1]
-
-
-def _refuse(who: str, unknown: dict[str, Any], known: tuple[str, ...]) -> None:
-    """Refuse options that there are not."""
-    if unknown:
-        raise ValueError(f"{who} has no option {', '.join(unknown)}; it has {', '.join(known)}")

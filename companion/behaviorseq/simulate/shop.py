@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from .shop_audience import ShopAudience
+    from .shop_audience import Reward, ShopAudience
     from .shop_truth import ShopTruth
 
     Columns = dict[str, NDArray[Any]]
@@ -198,11 +198,13 @@ class Shop(World):
         shortlists = np.concatenate([self._shortlists(block) for block in blocks])
         return ShopTruth(self, people, shortlists)
 
-    def audience(self, n_seats: int, **options: Any) -> ShopAudience:
+    def audience(
+        self, n_seats: int, *, reward: Reward = "click", boredom: float = 0.0
+    ) -> ShopAudience:
         """Give people who react to a recommender; see `ShopAudience` for the options."""
         from .shop_audience import ShopAudience
 
-        return ShopAudience(self.truth, n_seats, **options)
+        return ShopAudience(self.truth, n_seats, reward=reward, boredom=boredom)
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -125,9 +125,7 @@ class Social(World):
         *,
         communities: int = 8,
         follows: int = 35,
-        **unknown: Any,
     ) -> None:
-        _refuse(unknown, "communities, follows")
         super().__init__(whole("n_users", n_users, 2), n_items, days, seed)
         self.n_communities = whole("communities", communities, 1, len(TOPICS))
         self.n_follows = whole("follows", follows, 1)
@@ -164,11 +162,10 @@ class Social(World):
             events=lambda: self.log().events,
         )
 
-    def audience(self, n_seats: int, **options: Any) -> SocialAudience:
+    def audience(self, n_seats: int) -> SocialAudience:
         """Give visitors for whom a recommender fills the feed; there are no options."""
         from .social_audience import SocialAudience  # gymnasium: only where it is needed
 
-        _refuse(options, "none")
         return SocialAudience(self.truth, n_seats)
 
     def _items(self) -> pd.DataFrame:
@@ -191,12 +188,6 @@ class Social(World):
                 "joined": to_datetime(people.joined),
             }
         )
-
-
-def _refuse(unknown: dict[str, Any], known: str) -> None:
-    """Refuse options that there are not."""
-    if unknown:
-        raise ValueError(f"no option is named {', '.join(unknown)}; there are: {known}")
 
 
 def _events(columns: Columns) -> pd.DataFrame:

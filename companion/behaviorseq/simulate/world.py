@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.metadata
+import inspect
 import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +16,7 @@ from behaviorseq.datasets.sources import Dataset, Source
 from behaviorseq.optional import optional
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from behaviorseq.sequences import Sequences
 
@@ -84,7 +86,7 @@ class World(ABC):
         """The latent tables and probabilities behind the log."""
 
     @abstractmethod
-    def audience(self, n_seats: int, **options: Any) -> Audience:
+    def audience(self, n_seats: int, *args: Any, **options: Any) -> Audience:
         """Give the people who react to a recommender, as many at once as there are seats."""
 
     def environment(
@@ -119,13 +121,14 @@ class World(ABC):
         Raises
         ------
         ValueError
-            If a number is out of its range.
+            If a number is out of its range, or an option is not known.
         ImportError
             If gymnasium is not installed.
         """
         optional("gymnasium", "rl")
         from .environment import make_environment
 
+        check_options(f"the audience of {self.name}", self.audience, options)
         seats = 1 if n_seats is None else whole("n_seats", n_seats, 1)
         return make_environment(
             self,
@@ -179,6 +182,25 @@ def _address() -> str:
     """Give the address of this package, as its metadata name it."""
     named = importlib.metadata.metadata("behaviorseq").get_all("Project-URL") or [""]
     return str(named[0]).partition(", ")[2]
+
+
+def check_options(who: str, call: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    """Check that all options are keywords of what is to be called.
+
+    Raises
+    ------
+    ValueError
+        If one is not; the message names it, and those that there are.
+    """
+    parameters = inspect.signature(call).parameters.values()
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" (is it {near[0]!r}?)" if near else ""
+            raise ValueError(
+                f"{who} has no option {name!r}{hint}; it has {', '.join(known) or 'none'}"
+            )
 
 
 def whole(name: str, value: Any, least: int, most: int | None = None) -> int:

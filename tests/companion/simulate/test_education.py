@@ -258,7 +258,7 @@ def test_skills_make_a_graph_without_circles() -> None:
         ({"wander": 1.5}, "wander must be a number from 0 to 1, got 1.5"),
         ({"half_life": 0}, "half_life must be a number of days above 0, got 0"),
         ({"half_life": "a week"}, "half_life must be a number of days above 0"),
-        ({"halflife": 3}, "no option is named 'halflife' .is it 'half_life'"),
+        ({"halflife": 3}, "the world education has no option 'halflife' .is it 'half_life'"),
     ],
 )
 def test_bad_arguments_are_refused(arguments: dict[str, object], message: str) -> None:

@@ -231,7 +231,7 @@ def test_orders_are_filled_at_the_price_of_the_day(world):
         ({"seed": -1}, "seed must be"),
         ({"questionnaire_noise": 1.5}, "questionnaire_noise must be a number from 0 to 1"),
         ({"disposition": "much"}, "disposition must be a number from 0 to 1"),
-        ({"leverage": 3}, "finance has no option leverage; it has questionnaire_noise"),
+        ({"leverage": 3}, "the world finance has no option 'leverage'; it has questionnaire_noise"),
     ],
 )
 def test_bad_arguments(arguments, message):

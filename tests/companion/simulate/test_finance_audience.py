@@ -140,7 +140,7 @@ def test_its_log_keeps_the_contract(world):
     [
         ({"reward": "profit"}, "reward must be one of count, amount, got 'profit'"),
         ({"suitable": "maybe"}, "suitable must be one of declared, true"),
-        ({"leverage": 2}, "the audience of finance has no option leverage"),
+        ({"leverage": 2}, "the audience of finance has no option 'leverage'"),
         ({"slate": 0}, "slate must be"),
     ],
 )

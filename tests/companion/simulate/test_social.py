@@ -113,7 +113,7 @@ def test_stored_figures():
         ({"seed": -1}, "seed"),
         ({"communities": 13}, "communities must be a whole number from 1 to 12, got 13"),
         ({"follows": 0.5}, "follows must be a whole number"),
-        ({"hubs": 3}, "no option is named hubs; there are: communities, follows"),
+        ({"hubs": 3}, "the world social has no option 'hubs'; it has communities, follows"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

@@ -115,5 +115,7 @@ def test_boredom_makes_people_leave_and_a_like_ends_it(world):
 
 
 def test_unknown_options_are_refused(world):
-    with pytest.raises(ValueError, match="no option is named mood; there are: none"):
+    with pytest.raises(
+        ValueError, match="audience of social has no option 'mood'; it has none"
+    ):
         world.environment(mood=1)
