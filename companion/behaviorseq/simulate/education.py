@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class Education(World):
     """Students practise the skills of courses with exercises; skill grows, fades, and some quit.
 
-    Items are exercises only: they are what is recommended, answered and solved. The course that
-    an exercise belongs to is a column of the items, and so is its lesson's skill; a lesson is
-    read on the page of an exercise. Behaviors, and the item and the ``value`` of each:
+    Items are exercises only, so that every item can be recommended, answered and solved; course
+    and skill are columns of the items, and a lesson is read on the page of an exercise. Behaviors,
+    and the ``value`` of each:
 
     ========  =================================================  =================
     enroll    joined a course; the item is its first exercise    none
@@ -41,15 +41,16 @@ class Education(World):
     The model, step by step:
 
     - A right answer has the probability c + (1 - c) / (1 + exp(-a (theta - b))), the
-      three-parameter logistic model of Birnbaum (Lord and Novick, 1968), which with a = 1 and
+      three-parameter logistic model of Birnbaum (in Lord and Novick, 1968), which with a = 1 and
       c = 0 is that of Rasch (1960): difficulty b, discrimination a, guess c by the form of the
       answer. theta is the weighted mean of the student's skills that the exercise uses
       (compensatory, as in performance factors analysis: Pavlik, Cen and Koedinger, AIED 2009).
-    - An answer raises the skills it uses by rate * exp(-((theta - b) / 0.8) ** 2 / 2) * readiness,
-      and a wrong one by 0.4 of that (success and failure teach differently, as in performance
-      factors analysis). That practice teaches most where difficulty meets skill, after the zone
-      of proximal development that tutoring systems aim at (Clement et al., JEDM 2015), and the
-      shape, are assumptions. Readiness falls to 0 with the weakest prerequisite.
+    - A right answer raises the skills that it uses, in proportion to their weights, by
+      rate * exp(-((theta - b) / 0.8) ** 2 / 2) * readiness in all, and a wrong one by 0.4 of that
+      (success and failure teach differently, as in performance factors analysis). That practice
+      teaches most where difficulty meets skill, after the zone of proximal development that
+      tutoring systems aim at (Clement et al., JEDM 2015), and the shape, are assumptions.
+      Readiness falls to 0 with the weakest prerequisite.
     - Gains fade by half-life regression (Settles and Meeder, ACL 2016): 2 ** (-days / h), where h
       grows exponentially with the square root of practice. Half-lives differ by skill (as in
       DAS3H: Choffin et al., EDM 2019) and by student. What a student knew before stays.
