@@ -156,7 +156,5 @@ def test_a_seat_taken_anew_begins_at_the_end_of_the_log(world: Education) -> Non
 def test_unknown_rewards_and_options_are_refused(world: Education) -> None:
     with pytest.raises(ValueError, match="reward must be one of gain, correct, got 'joy'"):
         world.environment(reward="joy")
-    with pytest.raises(
-        ValueError, match=r"has no option 'rewards' \(is it 'reward'"
-    ):
+    with pytest.raises(ValueError, match=r"has no option 'rewards' \(is it 'reward'"):
         world.environment(rewards="gain")

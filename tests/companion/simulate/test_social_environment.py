@@ -115,7 +115,5 @@ def test_boredom_makes_people_leave_and_a_like_ends_it(world):
 
 
 def test_unknown_options_are_refused(world):
-    with pytest.raises(
-        ValueError, match="audience of social has no option 'mood'; it has none"
-    ):
+    with pytest.raises(ValueError, match="audience of social has no option 'mood'; it has none"):
         world.environment(mood=1)
