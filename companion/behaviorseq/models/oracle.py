@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 
 from behaviorseq.models.recommender import Recommender
-from behaviorseq.simulate.world import START
+from behaviorseq.simulate.base import START
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

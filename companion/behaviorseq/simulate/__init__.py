@@ -10,10 +10,10 @@ import difflib
 from importlib import import_module
 from typing import Any
 
+from .base import World as World
+from .base import check_options
 from .faults import Corruption as Corruption
 from .faults import corrupt as corrupt
-from .world import World as World
-from .world import check_options
 
 #: Each world: its module, its class, and its size where none is asked for.
 WORLDS: dict[str, tuple[str, str, dict[str, int]]] = {

@@ -11,13 +11,13 @@ import pandas as pd
 
 from behaviorseq.datasets.sources import Dataset
 
+from .base import START, World, fraction, whole
 from .education_audience import StudentAudience, final_minds
 from .education_model import Exercises, Minds, Students
 from .education_people import draw_exercises, draw_students, item_table, user_table
 from .education_study import BEHAVIORS, Classroom, Studied
 from .education_subjects import N_SKILLS
 from .education_truth import Truth
-from .world import START, World, fraction, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from .base import START
 from .education_model import Exercises, Students
 from .education_subjects import (
     COURSE_OF,
@@ -18,7 +19,6 @@ from .education_subjects import (
     SKILL_NAMES,
     write_exercise,
 )
-from .world import START
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

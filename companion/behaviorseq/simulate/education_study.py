@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .base import SECONDS_A_DAY
 from .education_model import (
     LONGEST,
     SHORTEST,
@@ -20,7 +21,6 @@ from .education_model import (
 )
 from .education_people import course_order
 from .education_subjects import COURSE_OF, COURSES, DEPTH, N_SKILLS, NEEDS
-from .world import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

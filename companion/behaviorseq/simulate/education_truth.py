@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .base import SECONDS_A_DAY, START, to_seconds
 from .education_model import SPREAD_OF_SECONDS, retained
 from .education_subjects import COURSE_OF, COURSES, DEPTH, N_SKILLS, NEEDS, SKILL_NAMES
-from .world import SECONDS_A_DAY, START, to_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

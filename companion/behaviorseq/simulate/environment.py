@@ -12,14 +12,14 @@ import pandas as pd
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .world import SECONDS_A_DAY, to_datetime, whole
+from .base import SECONDS_A_DAY, to_datetime, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from behaviorseq.sequences import Sequences
 
-    from .world import World
+    from .base import World
 
 Observation = dict[str, Any]
 

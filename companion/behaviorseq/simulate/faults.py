@@ -12,8 +12,8 @@ import pandas as pd
 
 from behaviorseq.event_checks import require_columns
 
+from .base import fraction, whole
 from .fault_kinds import ADD, COLUMNS, EDIT, FAULTS, INSERTING, OUT_OF_BOUNDS, Added, Edit, wide
-from .world import fraction, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

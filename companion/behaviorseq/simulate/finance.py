@@ -10,13 +10,13 @@ import pandas as pd
 
 from behaviorseq.datasets.sources import Dataset
 
+from .base import SECONDS_A_DAY, World, fraction, to_datetime, whole
 from .finance_accounts import BEHAVIORS, BLOCK, DEPOSIT, FLOWS, Activity, simulate
 from .finance_assets import CENTS, Assets, make_assets
 from .finance_audience import FinanceAudience
 from .finance_customers import PROFILES, REGIONS, STAGES, Customers, make_customers
 from .finance_market import LEAD, Market, make_market
 from .finance_truth import FinanceTruth
-from .world import SECONDS_A_DAY, World, fraction, to_datetime, whole
 
 
 class Finance(World):

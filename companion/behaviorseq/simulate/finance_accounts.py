@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .base import SECONDS_A_DAY
 from .finance_assets import CENTS
 from .finance_customers import SAVING
-from .world import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

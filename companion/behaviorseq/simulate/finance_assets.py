@@ -11,7 +11,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from .world import World
+    from .base import World
 
 #: Annual volatilities at which the market risk classes 2 to 7 begin (class 1 is below them all):
 #: Commission Delegated Regulation (EU) 2017/653, annex II, part 1, point 2. With little credit

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .base import SECONDS_A_DAY, to_datetime
 from .environment import Audience, Reaction
 from .finance_assets import CENTS, risk_class_of
-from .world import SECONDS_A_DAY, to_datetime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

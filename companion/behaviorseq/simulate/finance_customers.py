@@ -13,9 +13,9 @@ from .finance_assets import CENTS, SECTORS, risk_class_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .base import World
     from .finance_assets import Assets
     from .finance_market import Market
-    from .world import World
 
 Integers = Any  # an array of whole numbers or one of them; they broadcast against one another
 

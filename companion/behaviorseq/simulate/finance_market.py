@@ -13,7 +13,7 @@ from .finance_assets import SECTORS, Assets, column
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .world import World
+    from .base import World
 
 #: Days with prices before the log begins: a quarter, 13 weeks.
 LEAD = 91

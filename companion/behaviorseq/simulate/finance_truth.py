@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .base import SECONDS_A_DAY, START, to_seconds
 from .finance_accounts import FLOWS, Activity
 from .finance_assets import CENTS, risk_class_of
 from .finance_customers import STAGES
-from .world import SECONDS_A_DAY, START, to_seconds
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

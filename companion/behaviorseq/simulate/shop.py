@@ -11,11 +11,11 @@ import pandas as pd
 
 from behaviorseq.datasets.sources import Dataset
 
+from .base import START, World, fraction, to_datetime, whole
 from .shop_catalog import Catalog, item_table, make_catalog
 from .shop_events import BEHAVIORS, MOST_SESSIONS, Events, make_events
 from .shop_people import HOUSEHOLDS, STAGES, People, join_people, make_people
 from .shop_sessions import KINDS, make_shortlists
-from .world import START, World, fraction, to_datetime, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from .base import SECONDS_A_DAY, fraction, to_datetime
 from .environment import Audience, Reaction
-from .world import SECONDS_A_DAY, fraction, to_datetime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

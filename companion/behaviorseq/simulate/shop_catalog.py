@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .base import SECONDS_A_DAY, to_datetime
 from .shop_words import (
     BRAND_BEGINNINGS,
     BRAND_ENDS,
@@ -17,7 +18,6 @@ from .shop_words import (
     ProductType,
     read_tree,
 )
-from .world import SECONDS_A_DAY, to_datetime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .base import SECONDS_A_DAY
 from .shop_choice import review_probability, stars
 from .shop_sessions import REPEAT, REVIEW, Pages, Views, follow_clicks, show_pages
 from .shop_visits import ROOM, Visits, make_visits, time_of_day
-from .world import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

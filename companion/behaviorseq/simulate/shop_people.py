@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .world import SECONDS_A_DAY
+from .base import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

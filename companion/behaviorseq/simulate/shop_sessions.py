@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .base import SECONDS_A_DAY
 from .shop_catalog import repeats
 from .shop_choice import click_probability, follow, mission_stage, utility
-from .world import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from . import shop_choice
+from .base import SECONDS_A_DAY, to_datetime, to_seconds
 from .shop_guess import next_click_scores
 from .shop_people import STAGES, People
 from .shop_sessions import PAGE
-from .world import SECONDS_A_DAY, to_datetime, to_seconds
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .base import SECONDS_A_DAY
 from .shop_people import SPILL, STAGES
-from .world import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

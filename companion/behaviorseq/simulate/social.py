@@ -10,12 +10,12 @@ import pandas as pd
 
 from behaviorseq.datasets.sources import Dataset
 
+from .base import World, to_datetime, whole
 from .social_feed import BEHAVIORS, Feed
 from .social_graph import make_graph
 from .social_people import COUNTRIES, make_people, make_posts
 from .social_text import TOPICS
 from .social_truth import SocialTruth
-from .world import World, to_datetime, whole
 
 if TYPE_CHECKING:
     from .social_audience import SocialAudience

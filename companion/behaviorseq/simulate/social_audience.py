@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .base import SECONDS_A_DAY
 from .environment import Audience, Reaction
 from .social_truth import REACTIONS
-from .world import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

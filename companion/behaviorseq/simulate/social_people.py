@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .base import SECONDS_A_DAY
 from .social_text import TOPICS, write_posts
-from .world import SECONDS_A_DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

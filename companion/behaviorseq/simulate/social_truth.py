@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from .base import SECONDS_A_DAY, to_seconds
 from .social_text import TOPICS
-from .world import SECONDS_A_DAY, to_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

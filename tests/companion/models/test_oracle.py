@@ -10,7 +10,7 @@ import pytest
 
 from behaviorseq import Sequences
 from behaviorseq.models import Oracle
-from behaviorseq.simulate.world import START
+from behaviorseq.simulate.base import START
 
 LOG = pd.DataFrame(
     {

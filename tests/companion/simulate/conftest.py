@@ -10,8 +10,8 @@ import pytest
 
 from behaviorseq.datasets import Dataset
 from behaviorseq.simulate import World
+from behaviorseq.simulate.base import to_datetime
 from behaviorseq.simulate.environment import Audience, Reaction
-from behaviorseq.simulate.world import to_datetime
 
 
 class TinyAudience(Audience):

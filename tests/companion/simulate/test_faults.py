@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from behaviorseq.datasets import Dataset
 from behaviorseq.events import validate
+from behaviorseq.simulate.base import START, World, to_datetime
 from behaviorseq.simulate.fault_kinds import FAULTS, ROBOT_EVENTS, ROBOT_GAP
 from behaviorseq.simulate.faults import Corruption, corrupt
-from behaviorseq.simulate.world import START, World, to_datetime
 
 EVERYTHING = {
     **dict.fromkeys(FAULTS, 0.2),

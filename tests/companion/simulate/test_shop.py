@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from behaviorseq import Sequences, simulate, validate
-from behaviorseq.simulate.world import SECONDS_A_DAY, START
+from behaviorseq.simulate.base import SECONDS_A_DAY, START
 
 KEYS = ["user", "session", "item", "position"]
 

@@ -7,7 +7,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from behaviorseq import Sequences, simulate, validate
-from behaviorseq.simulate.world import START
+from behaviorseq.simulate.base import START
 
 SEATS = 500
 

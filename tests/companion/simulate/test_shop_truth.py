@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from behaviorseq import simulate
 from behaviorseq.simulate import shop_choice
-from behaviorseq.simulate.world import START
+from behaviorseq.simulate.base import START
 
 DAYS = 60
 PERIOD = pd.Timestamp(START), pd.Timestamp(START) + pd.Timedelta(days=DAYS)

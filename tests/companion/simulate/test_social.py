@@ -12,10 +12,10 @@ from sklearn.metrics import roc_auc_score
 
 from behaviorseq import simulate
 from behaviorseq.events import validate
+from behaviorseq.simulate.base import START
 from behaviorseq.simulate.social import Social
 from behaviorseq.simulate.social_graph import expand
 from behaviorseq.simulate.social_text import STRAY, TOPICS, WORDS
-from behaviorseq.simulate.world import START
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from behaviorseq.simulate.base import START
 from behaviorseq.simulate.social import Social
 from behaviorseq.simulate.social_truth import REACTIONS
-from behaviorseq.simulate.world import START
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from behaviorseq import describe, simulate
 from behaviorseq.events import validate
 from behaviorseq.simulate import World
-from behaviorseq.simulate.world import MOST_DAYS, fraction, to_datetime, to_seconds, whole
+from behaviorseq.simulate.base import MOST_DAYS, fraction, to_datetime, to_seconds, whole
 
 
 @pytest.mark.parametrize(
