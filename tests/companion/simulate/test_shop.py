@@ -108,7 +108,7 @@ def test_bad_arguments(options, message):
 
 
 def test_bad_calls(shop):
-    with pytest.raises(TypeError, match="fashion"):
+    with pytest.raises(ValueError, match="the world shop has no option 'fashion'; it has drift"):
         simulate.world("shop", fashion=1)
     with pytest.raises(ValueError, match="workers must be a whole number"):
         shop.log(workers=0)
