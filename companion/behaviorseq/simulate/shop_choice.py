@@ -4,7 +4,7 @@ With :math:`w` the share of the item's leaf in the person's interest, :math:`b` 
 brand, :math:`q` its quality, :math:`l_i` and :math:`l_u` the item's and the person's price level
 and :math:`c_u` how much the price matters, the utility is
 
-.. math:: u = -5 + 5 \frac{w}{w + 0.1} + b + 0.6\, q - c_u (l_i - l_u)^2 .
+.. math:: u = -5.9 + 5 \frac{w}{w + 0.1} + 1.8\, b + 0.6\, q - c_u (l_i - l_u)^2 .
 
 An item at position :math:`p` (0 is the top) is clicked if it is looked at and liked:
 

@@ -242,3 +242,19 @@ def test_next_click_scores_are_probabilities_of_what_is_there(truth):
     assert (scores[appeared[None] > times[:, None]] == 0).all()
     alone = truth.next_click_scores(users[3], times[3], 3)
     assert np.allclose(alone[0], scores[3])
+
+
+def test_the_formula_of_the_page_is_the_one_that_runs(truth):
+    rng = np.random.default_rng(0)
+    people, catalog = truth.people, truth.catalog
+    users, items = rng.integers(len(people), size=50), rng.integers(catalog.n_items, size=50)
+    time = np.datetime64("2024-01-09T12:00:00")
+    w = truth.interest(users, time)[np.arange(50), catalog.leaf[items]]
+    b = (people.taste[users] * catalog.brand_vector[catalog.brand[items]]).sum(axis=1)
+    price = (catalog.level[items] - people.level[users]) ** 2
+    by_hand = -5.9 + 5 * w / (w + 0.1) + 1.8 * b + 0.6 * catalog.quality[items]
+    by_hand -= people.care[users] * price
+    assert "u = -5.9 + 5 \\frac{w}{w + 0.1} + 1.8\\, b + 0.6\\, q - c_u (l_i - l_u)^2" in (
+        shop_choice.__doc__
+    )
+    assert truth.utility(users, items, time) == pytest.approx(by_hand)
