@@ -9,6 +9,7 @@ from .matrix_factorization import BiasedMF as BiasedMF
 from .neighbors import ItemKNN as ItemKNN
 from .neighbors import SequentialRules as SequentialRules
 from .neighbors import UserKNN as UserKNN
+from .oracle import Oracle as Oracle
 from .popularity import Popularity as Popularity
 from .popularity import Random as Random
 from .popularity import RecentPopularity as RecentPopularity
