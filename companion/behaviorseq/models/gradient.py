@@ -38,6 +38,11 @@ class Factors(NamedTuple):
         items = rng.normal(scale=0.1, size=(n_items, factors))
         return cls(users, items, np.zeros(n_users), np.zeros(n_items))
 
+    def check(self, model: object) -> None:
+        """Raise a ValueError if the steps of a model ran away."""
+        if not all(np.isfinite(part).all() for part in self):
+            raise ValueError(f"{model!r} diverged: lower its learning_rate or its batch_size")
+
 
 class Adam:
     """The directions of Adam (Kingma and Ba, ICLR 2015, arXiv 1412.6980, algorithm 1).

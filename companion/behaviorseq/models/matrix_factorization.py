@@ -112,6 +112,7 @@ class BPR(Recommender):
                     self.learned, users[ok], own[ok], other[ok],
                     rate=self.learning_rate, regularization=self.regularization,
                 )  # fmt: skip
+            self.learned.check(self)
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
         users = self._fold_in(binary(histories.to_csr()))
@@ -276,6 +277,7 @@ class BiasedMF(Recommender):
             chosen, targets = self._with_zeros(cells, values, train.n_items, rng)
             for batch in shuffled(len(chosen), self.batch_size, rng):
                 self._step(*np.divmod(chosen[batch], train.n_items), targets[batch])
+            self.learned.check(self)
 
     def _known(self, sequences: Sequences) -> sp.csr_array:
         """Give the cells that are known: 1 where there is an event, or the mean rating."""

@@ -162,6 +162,13 @@ def test_ratings_are_learned_and_needed(make_log):
         BiasedMF().fit(replace(log, values=None))
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("model", [BPR(learning_rate=1e200), BiasedMF(40, 1e4, negatives=3)])
+def test_steps_that_run_away_are_reported(model, make_log):
+    with pytest.raises(ValueError, match="diverged: lower its learning_rate or its batch_size"):
+        model.fit(make_log(1, n_users=40))
+
+
 @given(seeds)
 def test_adding_rows_equals_adding_one_by_one(seed):
     rng = np.random.default_rng(seed)
