@@ -151,7 +151,8 @@ class Shop(World):
         Parameters
         ----------
         workers : int
-            Threads that make the log; it is the same with any number.
+            Threads that make the log; it is the same with any number. They gain little: see
+            ``benchmarks/results/simulate_shop.json``.
 
         Returns
         -------
@@ -170,7 +171,7 @@ class Shop(World):
         n_users : int
             Users in a chunk; the last may have fewer.
         workers : int
-            Threads that make it.
+            Threads that make it, as in `log`.
 
         Yields
         ------
