@@ -4,14 +4,16 @@ With :math:`w` the share of the item's leaf in the person's interest, :math:`b` 
 brand, :math:`q` its quality, :math:`l_i` and :math:`l_u` the item's and the person's price level
 and :math:`c_u` how much the price matters, the utility is
 
-.. math:: u = -5 + 5 \frac{w}{w + 0.1} + b + 0.6\, q - c_u (l_i - l_u)^2 .
+.. math:: u = -5.9 + 5 \frac{w}{w + 0.1} + 1.8\, b + 0.6\, q - c_u (l_i - l_u)^2 .
 
 An item at position :math:`p` (0 is the top) is clicked if it is looked at and liked:
 
 .. math:: P(\mathrm{click}) = (1 + p)^{-\beta} \, \sigma(u) ,
 
 a position-based click model with the examination probabilities that Joachims, Swaminathan and
-Schnabel use (Unbiased learning-to-rank with biased feedback, WSDM 2017).
+Schnabel use (Unbiased learning-to-rank with biased feedback, WSDM 2017). What follows a click
+is a product of logistic functions of utility, price and stage (`follow`). All numbers here were
+chosen so that the log resembles real ones and order can be learned; none was fitted.
 """
 
 from __future__ import annotations

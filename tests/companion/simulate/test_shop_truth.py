@@ -242,3 +242,19 @@ def test_next_click_scores_are_probabilities_of_what_is_there(truth):
     assert (scores[appeared[None] > times[:, None]] == 0).all()
     alone = truth.next_click_scores(users[3], times[3], 3)
     assert np.allclose(alone[0], scores[3])
+
+
+def test_related_pages_show_what_is_related_to_the_last_click(events, truth):
+    visits = events.sort_values(["session", "time"], kind="stable")
+    clicked = visits["item"].where(visits["behavior"] == "click")
+    last = clicked.groupby(visits["session"]).ffill()
+    # While a page is shown nothing is clicked, so the last click is that before the page.
+    shown = (visits["behavior"] == "view") & (visits["page"] == "related")
+    related = truth.catalog.related[last[shown].astype(int)]
+    item = visits.loc[shown, "item"].to_numpy()
+    assert len(item) > 10_000
+    assert (related == item[:, None]).any(axis=1).all()
+    nearest = np.bincount(
+        np.nonzero(related == item[:, None])[1][visits.loc[shown, "position"] == 0]
+    )
+    assert nearest[0] > 2 * nearest[5:].max()
