@@ -60,8 +60,8 @@ class Shop(World):
     **People.** Each has 3 to 8 interests, most of them in three home departments, unequally
     weighted; each interest gives way to another after an exponential time of mean ``drift`` days.
     A share of each interest goes to what goes with it. Three in ten arrive during the period; the
-    household, which observers know, leans to some departments. Missions, every few weeks, take three
-    quarters of all interest for 3 to 7 days and pass from exploring to comparing (back to a
+    household, which observers know, leans to some departments. Missions, every few weeks, take
+    three quarters of all interest for 3 to 7 days and pass from exploring to comparing (back to a
     shortlist of four items) to deciding (cart and purchase). Tastes in brands, in price and in
     how much price matters stay.
 
