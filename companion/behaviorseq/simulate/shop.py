@@ -59,8 +59,9 @@ class Shop(World):
 
     **People.** Each has 3 to 8 interests, most of them in three home departments, unequally
     weighted; each interest gives way to another after an exponential time of mean ``drift`` days.
-    A share of each interest goes to what goes with it. Missions, every few weeks, take three
-    quarters of all interest for 3 to 7 days and pass from exploring to comparing (back to a
+    A share of each interest goes to what goes with it. Three in ten arrive during the period; the
+    household, which observers know, leans to some departments. Missions, every few weeks, take
+    three quarters of all interest for 3 to 7 days and pass from exploring to comparing (back to a
     shortlist of four items) to deciding (cart and purchase). Tastes in brands, in price and in
     how much price matters stay.
 
@@ -151,7 +152,8 @@ class Shop(World):
         Parameters
         ----------
         workers : int
-            Threads that make the log; it is the same with any number.
+            Threads that make the log; it is the same with any number. They gain little: see
+            ``benchmarks/results/simulate_shop.json``.
 
         Returns
         -------
@@ -170,7 +172,7 @@ class Shop(World):
         n_users : int
             Users in a chunk; the last may have fewer.
         workers : int
-            Threads that make it.
+            Threads that make it, as in `log`.
 
         Yields
         ------

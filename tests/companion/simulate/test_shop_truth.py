@@ -258,3 +258,19 @@ def test_the_formula_of_the_page_is_the_one_that_runs(truth):
         shop_choice.__doc__
     )
     assert truth.utility(users, items, time) == pytest.approx(by_hand)
+
+
+def test_related_pages_show_what_is_related_to_the_last_click(events, truth):
+    visits = events.sort_values(["session", "time"], kind="stable")
+    clicked = visits["item"].where(visits["behavior"] == "click")
+    last = clicked.groupby(visits["session"]).ffill()
+    # While a page is shown nothing is clicked, so the last click is that before the page.
+    shown = (visits["behavior"] == "view") & (visits["page"] == "related")
+    related = truth.catalog.related[last[shown].astype(int)]
+    item = visits.loc[shown, "item"].to_numpy()
+    assert len(item) > 10_000
+    assert (related == item[:, None]).any(axis=1).all()
+    nearest = np.bincount(
+        np.nonzero(related == item[:, None])[1][visits.loc[shown, "position"] == 0]
+    )
+    assert nearest[0] > 2 * nearest[5:].max()
