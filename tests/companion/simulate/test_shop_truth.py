@@ -274,3 +274,18 @@ def test_related_pages_show_what_is_related_to_the_last_click(events, truth):
         np.nonzero(related == item[:, None])[1][visits.loc[shown, "position"] == 0]
     )
     assert nearest[0] > 2 * nearest[5:].max()
+
+
+def test_without_a_last_click_the_next_is_of_a_visit_to_come(truth):
+    users, times = moments(20)
+    scores = truth.next_click_scores(users, times, np.full(20, -1))
+    assert np.allclose(scores.sum(axis=1), 1)
+    # An item that stands last in the catalogue must not be taken for the last click.
+    leaf = truth.catalog.leaf == truth.catalog.leaf[-1]
+    interest = truth.interest(users, times)[:, truth.catalog.leaf[-1]]
+    absent = interest == 0
+    assert absent.any()
+    clicked = truth.next_click_scores(users, times, np.full(20, truth.catalog.n_items - 1))
+    to_come, after = (s[absent][:, leaf].sum(axis=1) for s in (scores, clicked))
+    assert (to_come < after).all()
+    assert np.median(to_come / after) < 0.1
