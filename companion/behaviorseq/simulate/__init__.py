@@ -10,8 +10,9 @@ import difflib
 from importlib import import_module
 from typing import Any
 
+from behaviorseq.arguments import check_options
+
 from .base import World as World
-from .base import check_options
 from .faults import Corruption as Corruption
 from .faults import corrupt as corrupt
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.metadata
-import inspect
 import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,15 +10,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from behaviorseq.arguments import check_options, options_of, whole
 from behaviorseq.datasets.sources import Dataset, Source
 from behaviorseq.optional import optional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from pathlib import Path
 
+    from behaviorseq.datasets.sources import Tables
     from behaviorseq.sequences import Sequences
 
-    from .environment import Audience, WorldEnvironment, WorldVectorEnvironment
+    from .audience import Audience
+    from .environment import WorldEnvironment, WorldVectorEnvironment
     from .faults import Corruption
 
 #: The first moment of every world, a Monday at midnight.
@@ -43,6 +45,8 @@ class World(ABC):
         Length of the period, which begins at `START`.
     seed : int
         Seed of everything.
+    **options
+        What a kind of world has beyond this, already checked by it.
 
     Raises
     ------
@@ -56,18 +60,22 @@ class World(ABC):
     #: What the log keeps of the truth, and where the world differs from a real one.
     notes: ClassVar[str]
 
-    def __init__(self, n_users: int, n_items: int, days: int, seed: int = 0) -> None:
+    def __init__(
+        self, n_users: int, n_items: int, days: int, seed: int = 0, **options: Any
+    ) -> None:
         self.n_users = whole("n_users", n_users, 1)
         self.n_items = whole("n_items", n_items, 1)
         self.days = whole("days", days, 1, MOST_DAYS)
         self.seed = whole("seed", seed, 0)
+        self.options = options
 
     def __repr__(self) -> str:
-        """Show the call that makes this world."""
-        return (
-            f"world({self.name!r}, n_users={self.n_users}, n_items={self.n_items}, "
-            f"days={self.days}, seed={self.seed})"
-        )
+        """Show the call that makes this world, with the options that are not the usual ones."""
+        usual = options_of(type(self))
+        given = {name: value for name, value in self.options.items() if value != usual.get(name)}
+        size = {name: getattr(self, name) for name in ("n_users", "n_items", "days", "seed")}
+        arguments = [f"{name}={value!r}" for name, value in (size | given).items()]
+        return f"world({', '.join([repr(self.name), *arguments])})"
 
     @abstractmethod
     def log(self) -> Dataset:
@@ -174,63 +182,19 @@ class World(ABC):
             url=_address(),
             notes=self.notes,
             files=(),
-            read=lambda paths, item: (lambda d: (d.events, d.items, d.users))(self.log()),
+            read=self._tables,
         )
+
+    def _tables(self, paths: Mapping[str, Path], item: str) -> Tables:
+        """Make the log where a data set would read files."""
+        log = self.log()
+        return log.events, log.items, log.users
 
 
 def _address() -> str:
     """Give the address of this package, as its metadata name it."""
     named = importlib.metadata.metadata("behaviorseq").get_all("Project-URL") or [""]
     return str(named[0]).partition(", ")[2]
-
-
-def check_options(who: str, call: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    """Check that all options are keywords of what is to be called.
-
-    Raises
-    ------
-    ValueError
-        If one is not; the message names it, and those that there are.
-    """
-    parameters = inspect.signature(call).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" (is it {near[0]!r}?)" if near else ""
-            raise ValueError(
-                f"{who} has no option {name!r}{hint}; it has {', '.join(known) or 'none'}"
-            )
-
-
-def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Check that an argument is a whole number in its range.
-
-    Raises
-    ------
-    ValueError
-        If it is not; the message names the argument, its value and the range.
-    """
-    is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_whole or value < least or (most is not None and value > most):
-        bounds = f"of {least} or more" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} must be a whole number {bounds}, got {value!r}")
-    return int(value)
-
-
-def fraction(name: str, value: Any) -> float:
-    """Check that an argument is a number from 0 to 1.
-
-    Raises
-    ------
-    ValueError
-        If it is not.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}")
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must be a number from 0 to 1, got {value!r}")
-    return float(value)
 
 
 def to_datetime(seconds: Any) -> Any:

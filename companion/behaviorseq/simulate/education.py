@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from behaviorseq.arguments import number, whole
 from behaviorseq.datasets.sources import Dataset
 
-from .base import START, World, fraction, whole
+from .base import START, World
 from .education_audience import StudentAudience, final_minds
 from .education_model import Exercises, Minds, Students
 from .education_people import draw_exercises, draw_students, item_table, user_table
@@ -76,7 +77,7 @@ class Education(World):
     wander : float
         Probability that a student takes an exercise out of the order of the course.
     half_life : float
-        Median half-life of a gain before more practice, in days.
+        Median half-life of a gain before more practice, in days, 0.001 to 10,000.
 
     Raises
     ------
@@ -113,13 +114,10 @@ class Education(World):
         wander: float = 0.15,
         half_life: float = 7.0,
     ) -> None:
-        super().__init__(n_users, n_items, days, seed)
-        whole("n_items", n_items, N_SKILLS)
-        self.wander = fraction("wander", wander)
-        is_number = isinstance(half_life, int | float | np.number) and half_life is not True
-        if not is_number or not 0 < half_life < np.inf:
-            raise ValueError(f"half_life must be a number of days above 0, got {half_life!r}")
-        self.half_life = float(half_life)
+        self.wander = number("wander", wander, 0, 1)
+        self.half_life = number("half_life", half_life, 0.001, 10_000)
+        options = {"wander": self.wander, "half_life": self.half_life}
+        super().__init__(n_users, whole("n_items", n_items, N_SKILLS), days, seed, **options)
         self._studied: dict[int, Studied] = {}
 
     def log(self) -> Dataset:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .audience import Audience, Reaction
 from .base import SECONDS_A_DAY
 from .education_model import Minds, leave_probability
 from .education_study import draw_seconds
 from .education_subjects import N_SKILLS
-from .environment import Audience, Reaction
 
 if TYPE_CHECKING:
     from .education import Education

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,65 +11,20 @@ import pandas as pd
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from .base import SECONDS_A_DAY, to_datetime, whole
+from behaviorseq.arguments import whole
+
+from .audience import Audience, Reaction
+from .base import SECONDS_A_DAY, to_datetime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from behaviorseq.sequences import Sequences
 
-    from .base import World
+    from .audience import Audience, Reaction
+from .base import World
 
 Observation = dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class Reaction:
-    """What people did with the slates that they were shown.
-
-    Parameters
-    ----------
-    done : dict of str to NDArray[bool]
-        For each behavior which items of which slate it was done with, shape (n_seats, slate), in
-        the order in which they follow one another.
-    liked : NDArray[bool]
-        Which items were taken up (clicked, bought, solved): these enter the history,
-        shape (n_seats, slate).
-    reward : NDArray[float64]
-        What the recommender earns, shape (n_seats,).
-    leaves : NDArray[bool]
-        Who ends the visit, shape (n_seats,).
-    seconds : NDArray[float64]
-        How long it took, shape (n_seats,).
-    values : dict of str to NDArray[float64]
-        For behaviors that have a value, that of each item, shape (n_seats, slate).
-    info : dict of str to NDArray
-        What a step tells beside this, one entry a seat.
-    """
-
-    done: dict[str, NDArray[np.bool_]]
-    liked: NDArray[np.bool_]
-    reward: NDArray[np.float64]
-    leaves: NDArray[np.bool_]
-    seconds: NDArray[np.float64]
-    values: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    info: dict[str, NDArray[Any]] = field(default_factory=dict)
-
-
-class Audience(ABC):
-    """People who are online at once, each on a seat, and how they react to what they are shown.
-
-    A person's state (tired of a topic, better at a skill) begins when the seat is taken and is
-    forgotten when somebody else takes it.
-    """
-
-    @abstractmethod
-    def seat(self, seats: NDArray[np.int64], users: NDArray[np.int64]) -> None:
-        """Let users take seats, in the state that they have at the end of the world's log."""
-
-    @abstractmethod
-    def react(self, slates: NDArray[np.int64], rng: np.random.Generator) -> Reaction:
-        """Show each seat its slate of item ids, shape (n_seats, slate), and see what happens."""
 
 
 @dataclass(eq=False)
@@ -90,6 +44,8 @@ class Stage:
     recent: NDArray[np.int64] = field(init=False)
     clock: NDArray[np.float64] = field(init=False)
     step_of: NDArray[np.int64] = field(init=False)
+    visit_of: NDArray[np.int64] = field(init=False)
+    n_visits: int = field(init=False, default=0)
     logged: list[pd.DataFrame] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -98,11 +54,15 @@ class Stage:
         self.recent = np.zeros((self.n_seats, self.history), dtype=np.int64)
         self.clock = np.full(self.n_seats, self.start)
         self.step_of = np.zeros(self.n_seats, dtype=np.int64)
+        self.visit_of = np.zeros(self.n_seats, dtype=np.int64)
 
     def open(self, seats: NDArray[np.int64], users: NDArray[np.int64]) -> None:
-        """Let users take seats, with their past."""
+        """Let users take seats, with their past; each visit begins when the world's log ends."""
         self.users[seats] = users
         self.step_of[seats] = 0
+        self.clock[seats] = self.start
+        self.visit_of[seats] = self.n_visits + np.arange(len(seats))
+        self.n_visits += len(seats)
         self.recent[seats] = 0 if self.past is None else self._past_of(users)
         self.audience.seat(seats, users)
 
@@ -121,7 +81,7 @@ class Stage:
         return reaction
 
     def log(self) -> pd.DataFrame:
-        """Give what happened so far as an event log."""
+        """Give what happened so far as an event log; ``session`` is the number of the visit."""
         columns = {"user": "int64", "item": "int64", "time": "datetime64[s]", "behavior": "str"}
         if not self.logged:
             return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in columns.items()})
@@ -149,6 +109,7 @@ class Stage:
                         "item": slates[seats, positions],
                         "time": to_datetime(self.clock[seats] + place),
                         "behavior": behavior,
+                        "session": self.visit_of[seats],
                         "position": positions,
                         "step": self.step_of[seats],
                         "value": value[seats, positions],

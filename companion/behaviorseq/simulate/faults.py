@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from behaviorseq.arguments import number, whole
 from behaviorseq.event_checks import require_columns
 
-from .base import fraction, whole
 from .fault_kinds import ADD, COLUMNS, EDIT, FAULTS, INSERTING, OUT_OF_BOUNDS, Added, Edit, wide
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def corrupt(events: pd.DataFrame, faults: Mapping[str, float], *, seed: int = 0)
     if not len(events):
         raise ValueError("the event log is empty: there is nothing to put faults into")
     seed = whole("seed", seed, 0)
-    shares = {name: fraction(f"faults[{name!r}]", share) for name, share in faults.items()}
+    shares = {name: number(f"faults[{name!r}]", share, 0, 1) for name, share in faults.items()}
     asked = {name: _parse(name, events) for name in shares}
     clean = events.reset_index(drop=True)
     changed, edits, added = clean.copy(), [], []

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from behaviorseq.arguments import number, whole
 from behaviorseq.datasets.sources import Dataset
 
-from .base import SECONDS_A_DAY, World, fraction, to_datetime, whole
+from .base import SECONDS_A_DAY, World, to_datetime
 from .finance_accounts import BEHAVIORS, BLOCK, DEPOSIT, FLOWS, Activity, simulate
 from .finance_assets import CENTS, Assets, make_assets
 from .finance_audience import FinanceAudience
@@ -103,9 +104,10 @@ class Finance(World):
         questionnaire_noise: float = 0.35,
         disposition: float = 1.0,
     ) -> None:
-        super().__init__(n_users, whole("n_items", n_items, 2), days, seed)
-        self.questionnaire_noise = fraction("questionnaire_noise", questionnaire_noise)
-        self.disposition = fraction("disposition", disposition)
+        noise = self.questionnaire_noise = number("questionnaire_noise", questionnaire_noise, 0, 1)
+        self.disposition = number("disposition", disposition, 0, 1)
+        options = {"questionnaire_noise": noise, "disposition": self.disposition}
+        super().__init__(n_users, whole("n_items", n_items, 2), days, seed, **options)
 
     @cached_property
     def assets(self) -> Assets:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .audience import Audience, Reaction
 from .base import SECONDS_A_DAY, to_datetime
-from .environment import Audience, Reaction
 from .finance_assets import CENTS, risk_class_of
 
 if TYPE_CHECKING:

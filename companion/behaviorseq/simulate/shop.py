@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from behaviorseq.arguments import number, whole
 from behaviorseq.datasets.sources import Dataset
 
-from .base import START, World, fraction, to_datetime, whole
+from .base import START, World, to_datetime
 from .shop_catalog import Catalog, item_table, make_catalog
 from .shop_events import BEHAVIORS, MOST_SESSIONS, Events, make_events
 from .shop_people import HOUSEHOLDS, STAGES, People, join_people, make_people
@@ -59,8 +60,9 @@ class Shop(World):
 
     **People.** Each has 3 to 8 interests, most of them in three home departments, unequally
     weighted; each interest gives way to another after an exponential time of mean ``drift`` days.
-    A share of each interest goes to what goes with it. Missions, every few weeks, take three
-    quarters of all interest for 3 to 7 days and pass from exploring to comparing (back to a
+    A share of each interest goes to what goes with it. Three in ten arrive during the period; the
+    household, which observers know, leans to some departments. Missions, every few weeks, take
+    three quarters of all interest for 3 to 7 days and pass from exploring to comparing (back to a
     shortlist of four items) to deciding (cart and purchase). Tastes in brands, in price and in
     how much price matters stay.
 
@@ -133,17 +135,12 @@ class Shop(World):
         order: float = 0.5,
         new_items: float = 0.2,
     ) -> None:
-        super().__init__(n_users, n_items, days, seed)
-        self.drift = _number("drift", drift, 1.0, np.inf)
-        self.position_bias = _number("position_bias", position_bias, 0.0, 5.0)
-        self.order = fraction("order", order)
-        self.new_items = fraction("new_items", new_items)
-
-    def __repr__(self) -> str:
-        """Show the call that makes this world."""
-        named = {"drift": 45.0, "position_bias": 0.7, "order": 0.5, "new_items": 0.2}
-        given = [f"{n}={getattr(self, n):g}" for n, v in named.items() if getattr(self, n) != v]
-        return ", ".join([super().__repr__()[:-1], *given]) + ")"
+        self.drift = number("drift", drift, 1, np.inf)
+        self.position_bias = number("position_bias", position_bias, 0, 5)
+        self.order = number("order", order, 0, 1)
+        self.new_items = number("new_items", new_items, 0, 1)
+        options = {"drift": self.drift, "position_bias": self.position_bias, "order": self.order}
+        super().__init__(n_users, n_items, days, seed, **options, new_items=self.new_items)
 
     def log(self, workers: int = 1) -> Dataset:
         """Give the event log, the items and the users, as an observer sees them.
@@ -151,7 +148,8 @@ class Shop(World):
         Parameters
         ----------
         workers : int
-            Threads that make the log; it is the same with any number.
+            Threads that make the log; it is the same with any number. They gain little: see
+            ``benchmarks/results/simulate_shop.json``.
 
         Returns
         -------
@@ -170,7 +168,7 @@ class Shop(World):
         n_users : int
             Users in a chunk; the last may have fewer.
         workers : int
-            Threads that make it.
+            Threads that make it, as in `log`.
 
         Yields
         ------
@@ -312,11 +310,3 @@ def _of_users(part: Columns, first: int, last: int) -> Columns:
     """Cut the rows of users from first to last out of a block."""
     low, high = np.searchsorted(part["user"], [first, last + 1])
     return {name: column[low:high] for name, column in part.items() if name != "block"}
-
-
-def _number(name: str, value: Any, least: float, most: float) -> float:
-    """Check that an option is a number in its range."""
-    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most:
-        raise ValueError(f"{name} must be a number from {least:g} to {most:g}, got {value!r}")
-    return float(value)

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from .base import SECONDS_A_DAY, fraction, to_datetime
-from .environment import Audience, Reaction
+from behaviorseq.arguments import number
+
+from .audience import Audience, Reaction
+from .base import SECONDS_A_DAY, to_datetime
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +50,7 @@ class ShopAudience(Audience):
             raise ValueError(f"reward must be one of {get_args(Reward)}, got {reward!r}")
         self.truth = truth
         self.reward = reward
-        self.boredom = fraction("boredom", boredom)
+        self.boredom = number("boredom", boredom, 0, 1)
         self.now = to_datetime(truth.shop.days * SECONDS_A_DAY)
         self.users = np.zeros(n_seats, dtype=np.int64)
         self.shown = np.zeros((n_seats, truth.catalog.n_leaves), dtype=np.int64)

@@ -11,7 +11,9 @@ An item at position :math:`p` (0 is the top) is clicked if it is looked at and l
 .. math:: P(\mathrm{click}) = (1 + p)^{-\beta} \, \sigma(u) ,
 
 a position-based click model with the examination probabilities that Joachims, Swaminathan and
-Schnabel use (Unbiased learning-to-rank with biased feedback, WSDM 2017).
+Schnabel use (Unbiased learning-to-rank with biased feedback, WSDM 2017). What follows a click
+is a product of logistic functions of utility, price and stage (`follow`). All numbers here were
+chosen so that the log resembles real ones and order can be learned; none was fitted.
 """
 
 from __future__ import annotations

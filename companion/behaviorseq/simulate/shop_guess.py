@@ -57,6 +57,7 @@ def next_click_scores(
     row, place = np.nonzero(catalog.related[last] >= 0)
     same[row, catalog.related[last][row, place]] += order * _related_looked_at(bias)[place]
     same *= PAGES_LEFT * liked
+    same[last < 0] = 0.0  # who has not clicked yet has no visit that could go on
     clicks = same.sum(axis=1, keepdims=True)
     scores: Floats = np.exp(-clicks) * later
     scores -= np.expm1(-clicks) * same / np.maximum(clicks, 1e-300)

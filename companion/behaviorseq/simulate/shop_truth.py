@@ -129,7 +129,7 @@ class ShopTruth:
         times : array_like of datetime64
             When each clicked last, shape (n,).
         last_items : array_like of int
-            The item of that click, shape (n,).
+            The item of that click, -1 for none, shape (n,).
 
         Returns
         -------

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from behaviorseq.arguments import whole
 from behaviorseq.datasets.sources import Dataset
 
-from .base import World, to_datetime, whole
+from .base import World, to_datetime
 from .social_feed import BEHAVIORS, Feed
 from .social_graph import make_graph
 from .social_people import COUNTRIES, make_people, make_posts
@@ -92,7 +93,7 @@ class Social(World):
     Raises
     ------
     ValueError
-        If a number is not whole or out of its range, or there is no such option.
+        If a number is not whole or out of its range.
 
     Examples
     --------
@@ -126,9 +127,10 @@ class Social(World):
         communities: int = 8,
         follows: int = 35,
     ) -> None:
-        super().__init__(whole("n_users", n_users, 2), n_items, days, seed)
         self.n_communities = whole("communities", communities, 1, len(TOPICS))
         self.n_follows = whole("follows", follows, 1)
+        options = {"communities": self.n_communities, "follows": self.n_follows}
+        super().__init__(whole("n_users", n_users, 2), n_items, days, seed, **options)
 
     def log(self) -> Dataset:
         """Give the event log, the posts and the users, as an observer sees them."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .audience import Audience, Reaction
 from .base import SECONDS_A_DAY
-from .environment import Audience, Reaction
 from .social_truth import REACTIONS
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class SocialAudience(Audience):
         self.users[seats] = users
         self.boredom[seats] = 0
         self.shown[seats] = -1
+        self.clock[seats] = float(self.truth.days * SECONDS_A_DAY)
 
     def react(self, slates: NDArray[np.int64], rng: np.random.Generator) -> Reaction:
         """Show each seat its slate, and see what happens."""

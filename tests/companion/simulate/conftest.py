@@ -10,8 +10,8 @@ import pytest
 
 from behaviorseq.datasets import Dataset
 from behaviorseq.simulate import World
+from behaviorseq.simulate.audience import Audience, Reaction
 from behaviorseq.simulate.base import to_datetime
-from behaviorseq.simulate.environment import Audience, Reaction
 
 
 class TinyAudience(Audience):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from behaviorseq import describe, simulate
 from behaviorseq.events import validate
 from behaviorseq.simulate import World
-from behaviorseq.simulate.base import MOST_DAYS, fraction, to_datetime, to_seconds, whole
+from behaviorseq.simulate.base import MOST_DAYS, to_datetime, to_seconds
 
 
 @pytest.mark.parametrize(
@@ -69,12 +71,33 @@ def test_times_go_there_and_back() -> None:
     assert to_datetime(0).astype("datetime64[D]").astype(int) % 7 == 4  # 1970-01-01: a Thursday
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.01, "0.5", True, None, float("nan")])
-def test_fractions(value: Any) -> None:
-    with pytest.raises(ValueError, match="rate must be a number from 0 to 1"):
-        fraction("rate", value)
-    assert fraction("rate", 1) == 1.0
+@pytest.mark.parametrize(
+    ("name", "options", "shown"),
+    [
+        ("shop", {"order": 0.25, "drift": 45}, ", seed=3, order=0.25)"),
+        ("social", {"communities": 5}, ", seed=3, communities=5)"),
+        ("finance", {"disposition": 0}, ", seed=3, disposition=0.0)"),
+        ("education", {"wander": 0.15}, ", seed=3)"),
+    ],
+)
+def test_the_call_that_is_shown_makes_the_same_world(
+    name: str, options: dict[str, Any], shown: str
+) -> None:
+    made = simulate.world(name, 30, 40, 5, seed=3, **options)
+    assert repr(made).endswith(shown)
+    again = eval(repr(made), {"world": simulate.world})  # noqa: S307 - made here
+    assert repr(again) == repr(made)
+    assert again.log().events.equals(made.log().events)
 
 
-def test_whole_takes_numpy_numbers() -> None:
-    assert whole("n", np.int32(4), 1) == 4
+def test_a_log_needs_no_gymnasium() -> None:
+    code = """
+import sys
+sys.modules["gymnasium"] = None
+from behaviorseq import simulate
+for name in simulate.WORLDS:
+    made = simulate.world(name, 25, 30, 3)
+    assert len(made.log().events)
+    made.audience(2)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -256,8 +256,8 @@ def test_skills_make_a_graph_without_circles() -> None:
         ({"days": -1}, "days must be a whole number from 1"),
         ({"seed": -1}, "seed must be a whole number of 0 or more"),
         ({"wander": 1.5}, "wander must be a number from 0 to 1, got 1.5"),
-        ({"half_life": 0}, "half_life must be a number of days above 0, got 0"),
-        ({"half_life": "a week"}, "half_life must be a number of days above 0"),
+        ({"half_life": 0}, "half_life must be a number from 0.001 to 10000, got 0"),
+        ({"half_life": "a week"}, "half_life must be a number from 0.001 to 10000, got 'a week'"),
         ({"halflife": 3}, "the world education has no option 'halflife' .is it 'half_life'"),
     ],
 )

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from behaviorseq import Sequences
+from behaviorseq import Sequences, simulate
 from behaviorseq.events import validate
 from behaviorseq.simulate import World
 
@@ -59,6 +59,12 @@ def test_what_happened_is_an_event_log(world: World) -> None:
     assert clicks["position"].tolist() == [1, 0, 1]
     assert clicks["step"].tolist() == [0, 1, 1]
     assert (clicks["user"] == 1).all()
+    assert (log["session"] == 0).all()
+    visit.reset(seed=0, options={"user": 2})
+    visit.step([2, 4])
+    again = visit.log()
+    assert again.loc[again["user"] == 2, "session"].unique().tolist() == [1]
+    assert again.loc[again["user"] == 2, "time"].iloc[0] == log["time"].iloc[0]
     assert clicks["value"].tolist() == [7.5, 1.5, 4.5]
     assert log.loc[log["behavior"] == "view", "value"].isna().all()
     first = np.datetime64("2024-01-03T00:00:00")
@@ -139,3 +145,16 @@ def test_bad_users_and_actions(world: World) -> None:
     many = world.environment(n_seats=2)
     with pytest.raises(ValueError, match="must be 2 user ids below 6"):
         many.reset(options={"users": [1, 9]})
+
+
+@pytest.mark.parametrize("name", ["social", "education"])
+def test_people_and_log_share_a_clock(name: str) -> None:
+    many = simulate.world(name, 30, 40, 5).environment(n_seats=4, steps=3)
+    many.reset(seed=0)
+    for _ in range(8):  # longer than a visit: seats are taken anew
+        many.step(np.arange(4))
+    people = many.stage.audience
+    clock = people.clock if name == "social" else people._clock
+    assert np.array_equal(clock, many.stage.clock)
+    assert (many.stage.clock >= many.stage.start).all()
+    assert many.stage.n_visits > 4

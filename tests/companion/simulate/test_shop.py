@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from behaviorseq import Sequences, simulate, validate
+from behaviorseq import Sequences, log_shape, simulate, stored_results, validate
 from behaviorseq.simulate.base import SECONDS_A_DAY, START
 
 KEYS = ["user", "session", "item", "position"]
@@ -277,3 +277,19 @@ STORED = {
     "stars": 17.0,
     "prices": 470236.53,
 }
+
+
+def test_its_shape_is_near_that_of_real_logs():
+    events = simulate.world("shop").log().events
+    ours = log_shape(events[events["behavior"] != "view"])
+    real = stored_results("log_shapes").set_index("log")
+    within = ["history 50%", "gini", "top 10% items", "gap 90%", "repeat rate"]
+    near = ["history 90%", "popularity exponent", "gap 50%", "burstiness", "session events"]
+    for measure in within + near:
+        low, high = real[measure].min(), real[measure].max()
+        slack = 1 if measure in within else 2
+        assert low / slack <= ours[measure] <= high * slack, measure
+    bought = events["behavior"] == "purchase"
+    clicked = events["behavior"] == "click"
+    taobao = real.loc["taobao-head", "purchase per view"]
+    assert taobao / 2 < bought.sum() / clicked.sum() < taobao * 2

@@ -258,3 +258,34 @@ def test_the_formula_of_the_page_is_the_one_that_runs(truth):
         shop_choice.__doc__
     )
     assert truth.utility(users, items, time) == pytest.approx(by_hand)
+
+
+def test_related_pages_show_what_is_related_to_the_last_click(events, truth):
+    visits = events.sort_values(["session", "time"], kind="stable")
+    clicked = visits["item"].where(visits["behavior"] == "click")
+    last = clicked.groupby(visits["session"]).ffill()
+    # While a page is shown nothing is clicked, so the last click is that before the page.
+    shown = (visits["behavior"] == "view") & (visits["page"] == "related")
+    related = truth.catalog.related[last[shown].astype(int)]
+    item = visits.loc[shown, "item"].to_numpy()
+    assert len(item) > 10_000
+    assert (related == item[:, None]).any(axis=1).all()
+    nearest = np.bincount(
+        np.nonzero(related == item[:, None])[1][visits.loc[shown, "position"] == 0]
+    )
+    assert nearest[0] > 2 * nearest[5:].max()
+
+
+def test_without_a_last_click_the_next_is_of_a_visit_to_come(truth):
+    users, times = moments(20)
+    scores = truth.next_click_scores(users, times, np.full(20, -1))
+    assert np.allclose(scores.sum(axis=1), 1)
+    # An item that stands last in the catalogue must not be taken for the last click.
+    leaf = truth.catalog.leaf == truth.catalog.leaf[-1]
+    interest = truth.interest(users, times)[:, truth.catalog.leaf[-1]]
+    absent = interest == 0
+    assert absent.any()
+    clicked = truth.next_click_scores(users, times, np.full(20, truth.catalog.n_items - 1))
+    to_come, after = (s[absent][:, leaf].sum(axis=1) for s in (scores, clicked))
+    assert (to_come < after).all()
+    assert np.median(to_come / after) < 0.1
