@@ -73,14 +73,25 @@ def families(items: pd.DataFrame) -> dict[str, tuple[Callable[..., Recommender],
         "user-kNN": (UserKNN, {"k": (20, 50, 100, 200), "decay": DECAYS}),
         "item-kNN": (ItemKNN, {"shrink": (0.0, 10.0, 50.0), "decay": DECAYS}),
         "EASE": (EASE, {"regularization": (100.0, 200.0, 500.0), "decay": (0.8, 0.9, 0.95, None)}),
-        "ALS": (ALS, {"factors": (32,), "alpha": (1.0, 5.0, 20.0), "regularization": (3.0, 10.0, 30.0)}),
-        "BPR": (BPR, {"draw": ("uniform", "popular"), "regularization": (0.01, 0.02), "epochs": (20, 40)}),
+        "ALS": (
+            ALS,
+            {"factors": (32,), "alpha": (1.0, 5.0, 20.0), "regularization": (3.0, 10.0, 30.0)},
+        ),
+        "BPR": (
+            BPR,
+            {"draw": ("uniform", "popular"), "regularization": (0.01, 0.02), "epochs": (20, 40)},
+        ),
         "MF, ratings": (BiasedMF, {"regularization": (0.05, 0.1), "epochs": (15, 30)}),
         "MF, taken or not": (
             BiasedMF,
-            {"negatives": (4, 8), "learning_rate": (0.05,), "regularization": (0.01, 0.02), "epochs": (5, 10)},
+            {
+                "negatives": (4, 8),
+                "learning_rate": (0.05,),
+                "regularization": (0.01, 0.02),
+                "epochs": (5, 10),
+            },
         ),
-    }  # fmt: skip
+    }
 
 
 def hybrids(
@@ -99,7 +110,9 @@ def hybrids(
     return {
         "linear regression": (lambda: learner(LinearRegression()), {}),
         "decision tree": (
-            lambda depth: learner(DecisionTreeClassifier(max_depth=depth, min_samples_leaf=50, random_state=0)),
+            lambda depth: learner(
+                DecisionTreeClassifier(max_depth=depth, min_samples_leaf=50, random_state=0)
+            ),
             {"depth": (4, 6, 8)},
         ),
         "support vector machine": (lambda C: learner(LinearSVC(C=C)), {"C": (0.01, 0.1, 1.0)}),
@@ -108,14 +121,15 @@ def hybrids(
             {"width": (16, 32)},
         ),
         "content + collaborative": (
-            blend(lambda: TextContent(items, ["title", "genres"], **best["TF-IDF"])), weights,
+            blend(lambda: TextContent(items, ["title", "genres"], **best["TF-IDF"])),
+            weights,
         ),
         "model + collaborative": (blend(lambda: EASE(**best["EASE"])), weights),
         "rule": (
             lambda min_events: Switch(UserKNN(**best["user-kNN"]), ItemKNN(**knn), min_events),
             {"min_events": (30, 60, 120)},
         ),
-    }  # fmt: skip
+    }
 
 
 def tried(

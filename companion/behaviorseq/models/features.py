@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from behaviorseq.arguments import is_count, require
 from behaviorseq.models.gradient import among, cells_of
 from behaviorseq.models.neighbors import ItemKNN
 from behaviorseq.models.popularity import Popularity, RecentPopularity
@@ -15,8 +16,6 @@ from behaviorseq.models.recommender import (
     binary,
     chunks,
     decayed_counts,
-    is_count,
-    require,
 )
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 
+from behaviorseq.arguments import is_count, require
 from behaviorseq.models.factorization import padded_rows, row_batches
 from behaviorseq.models.gradient import Adam, Factors, add_rows, among, cells_of, shuffled
-from behaviorseq.models.recommender import Recommender, binary, is_count, require
+from behaviorseq.models.recommender import Recommender, binary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
