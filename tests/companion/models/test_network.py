@@ -120,9 +120,10 @@ def test_a_change_of_a_later_item_changes_no_earlier_state(model):
 def test_no_earlier_state_has_a_gradient_to_a_later_item(model):
     net = model.encoder(20).eval()
     hidden = net(torch.arange(6)[None], torch.ones(1, 6, dtype=torch.bool))
+    direction = torch.randn(model.width)  # a plain sum is constant after a LayerNorm
     for place in range(6):
         net.zero_grad()
-        hidden[0, place].sum().backward(retain_graph=True)
+        (hidden[0, place] @ direction).backward(retain_graph=True)
         reached = net.items.weight.grad.abs().sum(dim=1) > 0
         assert reached.tolist() == [True] * (place + 1) + [False] * (19 - place)
 
@@ -172,7 +173,7 @@ def test_users_may_be_renamed_and_their_order_plays_no_part_but_chance():
     np.testing.assert_array_equal(once, twice)
 
 
-LEARN = Training(epochs=25, batch_size=16, learning_rate=0.01)
+LEARN = Training(epochs=40, batch_size=16, learning_rate=0.01)
 
 
 def cycles(n_users=150, n_items=12):
@@ -285,7 +286,7 @@ def test_refuses_to_save_and_load_what_it_cannot(make_log, tmp_path):
     with pytest.raises(ValueError, match="not fitted"):
         SASRec().encode(make_log())
     MODELS[0].fit(make_log()).save(tmp_path)
-    with pytest.raises(ValueError, match="holds a SASRec: use SASRec.load"):
+    with pytest.raises(ValueError, match="holds a SASRec: use SASRec"):
         GRU4Rec.load(tmp_path)
     log = make_log()
     dates = Vocabulary(np.arange(log.n_items).astype("datetime64[D]"))

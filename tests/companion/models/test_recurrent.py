@@ -12,7 +12,7 @@ def gates(cell, x, state, names=("weight_ih_l0", "bias_ih_l0", "weight_hh_l0", "
 
 
 def rnn(cell, x, state):
-    (a, b), (h,) = gates(cell, x, state[0]), state
+    a, b = gates(cell, x, state[0])
     return (torch.tanh(a + b),)
 
 
