@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from behaviorseq.models.network import SequenceNetwork
+from behaviorseq.models.network import Dropout, SequenceNetwork
 from behaviorseq.models.recommender import is_count, require
 
 Cell = Literal["rnn", "lstm", "gru"]
@@ -45,7 +45,7 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         self.items = nn.Embedding(n_items, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         between = dropout if layers > 1 else 0.0
         self.recurrent = CELLS[cell](width, inner, layers, batch_first=True, dropout=between)
         self.out = nn.Linear(inner, width)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
-from behaviorseq.models.network import SequenceNetwork
+from behaviorseq.models.network import Dropout, SequenceNetwork
 from behaviorseq.models.recommender import is_count, require
 
 
@@ -55,7 +55,7 @@ class Block(nn.Module):
         self.feed_forward = nn.Sequential(
             nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width)
         )
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform events, shape (B, L, width) in and out."""
@@ -99,7 +99,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.items = nn.Embedding(n_items, width)
         self.positions = nn.Embedding(length, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.blocks = nn.ModuleList(Block(width, heads, inner, dropout) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         nn.init.normal_(self.items.weight, std=width**-0.5)

@@ -63,7 +63,8 @@ def generalised_bce(
     k, n_items = negatives.shape[-1], len(weight)
     alpha = k / max(1, n_items - 1)
     beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
-    positive, negative = _logits(hidden, weight, targets, negatives)  # (n,), (n, k)
+    no_change = hidden.new_zeros(negatives.shape)
+    positive, negative = _logits(hidden, weight, targets, negatives, no_change)  # (n,), (n, k)
     loss = beta * F.softplus(-positive) + F.softplus(negative).sum(dim=1)
     return loss.mean() / (k + 1)
 
@@ -111,24 +112,30 @@ def sampled_softmax(
     - Khrylchenko et al., Correcting the logQ correction, RecSys 2025, arXiv 2507.09331, on why the
       target takes no correction.
     """
-    positive, negative = _logits(hidden, weight, targets, negatives)  # (n,), (n, m)
+    add = hidden.new_zeros(negatives.shape)
     if log_q is not None:
-        negative = negative - (log_q[negatives] + math.log(negatives.shape[-1])).to(negative.dtype)
-    both = torch.cat([positive[:, None], negative], dim=1)
-    return F.cross_entropy(both, torch.zeros_like(targets))
+        add = -(log_q[negatives] + math.log(negatives.shape[-1])).to(hidden.dtype)
+    positive, negative = _logits(hidden, weight, targets, negatives, add)  # (n,), (n, m)
+    return F.softplus(negative.logsumexp(dim=1) - positive).mean()  # log(1 + sum / e^positive)
 
 
 def _logits(
-    hidden: Tensor, weight: Tensor, targets: Tensor, negatives: Tensor
+    hidden: Tensor, weight: Tensor, targets: Tensor, negatives: Tensor, add: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Score targets, (n,), and negatives, (n, k), -inf where a negative is the target."""
+    """Score targets, (n,), and negatives, (n, k), -inf where a negative is the target.
+
+    What comes after gives -inf a gradient of 0, so masking may bypass autograd, which would copy
+    the scores twice.
+    """
     positive = (hidden * F.embedding(targets, weight)).sum(dim=1)
     vectors = F.embedding(negatives, weight)  # (k, d) or (n, k, d)
     if negatives.dim() == 1:
-        negative = hidden @ vectors.T
+        negative = torch.addmm(add, hidden, vectors.T)  # (n, k)
     else:
-        negative = torch.bmm(vectors, hidden[:, :, None])[:, :, 0]
-    return positive, negative.masked_fill(negatives == targets[:, None], -torch.inf)
+        negative = torch.baddbmm(add[:, :, None], vectors, hidden[:, :, None])[:, :, 0]
+    with torch.no_grad():
+        negative.masked_fill_(negatives == targets[:, None], -torch.inf)
+    return positive, negative
 
 
 def full_softmax(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
