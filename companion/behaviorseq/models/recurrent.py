@@ -103,6 +103,8 @@ class GRU4Rec(SequenceNetwork):
         super().__post_init__()
         require("cell", self.cell, self.cell in get_args(Cell), f"one of {get_args(Cell)}")
         require("layers", self.layers, is_count(self.layers), "a whole number of 1 or more")
+        inner = self.inner
+        require("inner", inner, inner is None or is_count(inner), "1 or more, or None")
 
     def encoder(self, n_items: int) -> nn.Module:
         """Make the recurrent network, untrained."""

@@ -178,6 +178,8 @@ class SASRec(SequenceNetwork):
         for name in ("layers", "heads"):
             value = getattr(self, name)
             require(name, value, is_count(value), "a whole number of 1 or more")
+        inner = self.inner
+        require("inner", inner, inner is None or is_count(inner), "1 or more, or None")
         divides = self.width % self.heads == 0
         require("heads", self.heads, divides, f"a divisor of the width, {self.width}")
 

@@ -122,10 +122,10 @@ def sampled_softmax(
 def _logits(
     hidden: Tensor, weight: Tensor, targets: Tensor, negatives: Tensor, add: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Score targets, (n,), and negatives, (n, k), -inf where a negative is the target.
+    """Score targets, (n,), and negatives, (n, k), very low where a negative is the target.
 
-    What comes after gives -inf a gradient of 0, so masking may bypass autograd, which would copy
-    the scores twice.
+    What comes after gives so low a score a gradient of 0, so masking may bypass autograd, which
+    would copy the scores twice. (-inf will not do: a row of nothing else has no gradient.)
     """
     positive = (hidden * F.embedding(targets, weight)).sum(dim=1)
     vectors = F.embedding(negatives, weight)  # (k, d) or (n, k, d)
@@ -134,7 +134,8 @@ def _logits(
     else:
         negative = torch.baddbmm(add[:, :, None], vectors, hidden[:, :, None])[:, :, 0]
     with torch.no_grad():
-        negative.masked_fill_(negatives == targets[:, None], -torch.inf)
+        lowest = torch.finfo(negative.dtype).min / 2
+        negative.masked_fill_(negatives == targets[:, None], lowest)
     return positive, negative
 
 
@@ -242,6 +243,12 @@ class GBCE(Loss):
     t: float = 0.75
     shared: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        _require_negatives(self.negatives)
+        if not 0 <= self.t <= 1:
+            raise ValueError(f"t must be 0 to 1, got {self.t}")
+
     def __call__(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         """Draw negatives and compare."""
         if self.shared:
@@ -271,23 +278,27 @@ class SampledSoftmax(Loss):
     _cumulated: Tensor = field(init=False, repr=False, compare=False)
     _log_q: Tensor = field(init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        """Check the range."""
+        _require_negatives(self.negatives)
+
     def prepare(self, counts: Tensor) -> None:
         """Turn counts into chances."""
-        weights = (counts.double() + 1) ** self.power
+        weights = (counts.cpu().double() + 1) ** self.power
         self._cumulated = weights.cumsum(0) / weights.sum()
-        self._log_q = (weights / weights.sum()).log().float()
+        self._log_q = (weights / weights.sum()).log().float().to(counts.device)
 
     def draw(self) -> Tensor:
-        """Draw the negatives of a step, shape (negatives,)."""
-        device = self._cumulated.device
-        chance = torch.rand(self.negatives, dtype=torch.float64, device=device)
+        """Draw the negatives of a step, shape (negatives,), on the CPU: so few are quick there."""
+        chance = torch.rand(self.negatives, dtype=torch.float64)
         found = torch.searchsorted(self._cumulated, chance, right=True)
         return found.clamp_(max=len(self._cumulated) - 1)  # the last sum may fall short of 1
 
     def __call__(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         """Draw negatives and compare."""
         log_q = self._log_q if self.correct else None
-        return sampled_softmax(hidden, weight, targets, self.draw(), log_q)
+        drawn = self.draw().to(targets.device, non_blocking=True)
+        return sampled_softmax(hidden, weight, targets, drawn, log_q)
 
 
 @dataclass
@@ -297,6 +308,11 @@ class FullSoftmax(Loss):
     def __call__(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
         """Compare with every item."""
         return full_softmax(hidden, weight, targets)
+
+
+def _require_negatives(negatives: int) -> None:
+    if negatives < 1:
+        raise ValueError(f"negatives must be 1 or more, got {negatives}")
 
 
 def draw_others(targets: Tensor, n_items: int, k: int) -> Tensor:

@@ -305,6 +305,8 @@ def test_refuses_to_save_and_load_what_it_cannot(make_log, tmp_path):
         (lambda: SASRec(width=10, heads=4), "heads must be a divisor of the width, 10"),
         (lambda: GRU4Rec(cell="cnn"), "cell must be one of"),
         (lambda: GRU4Rec(layers=-1), "layers must be"),
+        (lambda: GRU4Rec(inner=0), "inner must be"),
+        (lambda: SASRec(inner=0), "inner must be"),
     ],
 )
 def test_refuses_hyper_parameters_out_of_range(make, message):

@@ -178,6 +178,32 @@ def test_sampling_each_other_item_once_is_the_full_softmax(tensors):
     same(corrected, full, hidden, weight)
 
 
+@pytest.mark.parametrize("loss", [training.sampled_softmax, training.generalised_bce])
+def test_a_row_whose_draws_are_all_its_target_has_no_loss_but_its_own(tensors, loss):
+    hidden, weight, _ = tensors
+    targets, drawn = torch.arange(N) % 2, torch.tensor([1, 1, 1])  # hits for every second row
+    value = loss(hidden, weight, targets, drawn)
+    for gradient in torch.autograd.grad(value, (hidden, weight)):
+        assert gradient.isfinite().all()
+    alone = loss(hidden[1::2], weight, targets[1::2], drawn)
+    own = torch.nn.functional.softplus(-(hidden[1::2] @ weight[1])).mean() / 4
+    expected = own if loss is training.generalised_bce else torch.zeros_like(own)
+    torch.testing.assert_close(alone, expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: training.SampledSoftmax(negatives=0), "negatives must be 1 or more"),
+        (lambda: training.GBCE(negatives=0), "negatives must be 1 or more"),
+        (lambda: training.GBCE(t=1.5), "t must be 0 to 1"),
+    ],
+)
+def test_refuses_settings_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
 @pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
 def test_the_corrected_sum_is_an_unbiased_estimate(tensors, power):
     hidden, weight, targets = (t.detach() for t in tensors)
