@@ -16,34 +16,47 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from amazon_beauty import ESASREC, METRICS, PUBLISHED, S3REC, beauty, line
-from behaviorseq import Holdout, Recommender, SampledSoftmax, SASRec, Split, Training, evaluate
+from amazon_beauty import DATA, ESASREC, METRICS, PUBLISHED, S3REC, beauty, line
+from behaviorseq import (
+    Holdout,
+    Recommender,
+    SampledSoftmax,
+    SASRec,
+    Split,
+    Training,
+    evaluate,
+    load,
+)
 from measure import LIBRARIES, RESULTS, measured, write_result
 
 NAME, CHOOSE_BY, SEED = "sequence_models", "NDCG@10", 0
-SCHEDULE = Training(epochs=25, schedule="cosine", warmup=0.05, patience=25, seed=SEED)
 
 
-def sasrec(width: int, dropout: float, rate: float, decay: float, *, correct: bool) -> SASRec:
-    """Make a model with sampled softmax."""
-    loss = SampledSoftmax(correct=correct)
-    training = replace(SCHEDULE, learning_rate=rate, weight_decay=decay)
+def sasrec(width: int, dropout: float, rate: float, decay: float, epochs: int = 25) -> SASRec:
+    """Make a model with sampled softmax; the cosine schedule ends with the last epoch."""
+    training = Training(
+        epochs=epochs,
+        learning_rate=rate,
+        weight_decay=decay,
+        schedule="cosine",
+        warmup=0.05,
+        patience=epochs,
+        seed=SEED,
+    )
+    loss = SampledSoftmax(negatives=512, correct=False)
     return SASRec(width=width, dropout=dropout, loss=loss, training=training)
 
 
 GRID = (
-    sasrec(64, 0.4, 4e-3, 0.0, correct=False),
-    sasrec(64, 0.4, 4e-3, 0.1, correct=False),
-    sasrec(128, 0.5, 3e-3, 0.0, correct=False),
-    sasrec(128, 0.5, 3e-3, 0.1, correct=False),
-    sasrec(128, 0.5, 3e-3, 0.3, correct=False),
-    sasrec(128, 0.5, 3e-3, 0.1, correct=True),
+    sasrec(64, 0.4, 4e-3, 0.0),
+    sasrec(128, 0.5, 3e-3, 0.1),
+    sasrec(128, 0.5, 3e-3, 0.3),
+    sasrec(128, 0.5, 3e-3, 0.3, epochs=40),
 )
 
 
@@ -116,12 +129,14 @@ def main() -> None:
     for name, source, _, *values in PUBLISHED:
         if "SASRec" in name and source in (S3REC, ESASREC):
             print(line(name, values, source))
+    file = load(DATA).source.files[0]
     write_result(
         NAME,
         [row],
         about=__doc__.partition("Protocol, ")[2].strip(),
         seed=SEED,
         libraries=[*LIBRARIES, "torch"],
+        data={"name": DATA, "file": file.name, "sha256": file.sha256},
         tried=tried,
     )
 
