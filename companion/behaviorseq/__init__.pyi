@@ -1,3 +1,4 @@
+from . import simulate as simulate
 from .datasets import Dataset as Dataset
 from .datasets import describe as describe
 from .datasets import list_datasets as list_datasets
@@ -14,6 +15,7 @@ from .models import Blend as Blend
 from .models import GRU4Rec as GRU4Rec
 from .models import ItemKNN as ItemKNN
 from .models import LSTMRec as LSTMRec
+from .models import Oracle as Oracle
 from .models import Popularity as Popularity
 from .models import Random as Random
 from .models import RecentPopularity as RecentPopularity
@@ -31,10 +33,13 @@ from .notebook import show_source as show_source
 from .notebook import use_style as use_style
 from .sequences import Sequences as Sequences
 from .sequences import Vocabulary as Vocabulary
+from .shape import fit_power_law as fit_power_law
+from .shape import log_shape as log_shape
 from .split import Holdout as Holdout
 from .split import Split as Split
 from .split import global_time_split as global_time_split
 from .split import leave_one_out as leave_one_out
+from .stored import stored_results as stored_results
 from .training import GBCE as GBCE
 from .training import BinaryCrossEntropy as BinaryCrossEntropy
 from .training import FullSoftmax as FullSoftmax

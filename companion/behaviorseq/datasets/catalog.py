@@ -10,16 +10,21 @@ from ..events import validate
 from .fetch import fetch
 from .movielens import MOVIELENS_1M, MOVIELENS_100K
 from .retail import AMAZON_BEAUTY, COMPLETE_JOURNEY
+from .simulated import SIMULATED, simulated_source
 from .sources import Dataset, OwnFile, PackageIndex, Source
+from .webshops import ONLINE_RETAIL, TAOBAO_HEAD
 
 CATALOG: dict[str, Source] = {
     source.name: source
-    for source in (MOVIELENS_100K, COMPLETE_JOURNEY, AMAZON_BEAUTY, MOVIELENS_1M)
+    for source in (
+        *(MOVIELENS_100K, COMPLETE_JOURNEY, AMAZON_BEAUTY, MOVIELENS_1M),
+        *(ONLINE_RETAIL, TAOBAO_HEAD),
+    )
 }
 
 
 def load(name: str, *, item: str | None = None) -> Dataset:
-    """Load a data set, after fetching the files that are not on this machine yet.
+    """Load a data set: real, after fetching its files, or simulated, in its default size.
 
     Files are looked for in the folders of the environment variable ``BEHAVIORSEQ_DATA``, then in
     the cache (``BEHAVIORSEQ_CACHE``, or the user's cache folder), then fetched; their SHA-256 is
@@ -113,7 +118,8 @@ def list_datasets() -> pd.DataFrame:
     pandas.DataFrame
         One row a data set, its name as index: ``title``, ``events``, ``users``, ``items``,
         ``behaviors``, ``times`` (``dates``, or ``order`` where only the order is known), ``from``
-        (``package index``, ``web`` or ``own file``), ``megabytes`` to download, ``licence``.
+        (``package index``, ``web``, ``own file`` or ``simulated``), ``megabytes`` to download,
+        ``licence``.
 
     Examples
     --------
@@ -123,6 +129,12 @@ def list_datasets() -> pd.DataFrame:
     complete-journey  1469307   2469   2243  dates  package index
     amazon-beauty      198502  22363  12101  order            web
     movielens-1m       999611   6040   3416  order            web
+    online-retail      397924   4339   3665  dates            web
+    taobao-head         84475    815  55368  dates       own file
+    shop              1182534   2000   1000  dates      simulated
+    social             133748   1000   2000  dates      simulated
+    finance            334026   2000    200  dates      simulated
+    education          250438   1000    300  dates      simulated
     """
     rows = {
         source.name: {
@@ -136,23 +148,26 @@ def list_datasets() -> pd.DataFrame:
             "megabytes": round(_download_size(source) / 1e6, 1),
             "licence": source.licence,
         }
-        for source in CATALOG.values()
+        for source in (*CATALOG.values(), *map(simulated_source, SIMULATED))
     }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def _source(name: str) -> Source:
     """Look a name up, or suggest near ones."""
-    if name not in CATALOG:
-        near = difflib.get_close_matches(str(name).lower(), CATALOG, n=2, cutoff=0.4)
+    names = [*CATALOG, *SIMULATED]
+    if name not in names:
+        near = difflib.get_close_matches(str(name).lower(), names, n=2, cutoff=0.4)
         hint = f"is it {', '.join(near)}? " if near else ""
-        raise ValueError(f"no data set is named {name!r}: {hint}All: {', '.join(CATALOG)}")
-    return CATALOG[name]
+        raise ValueError(f"no data set is named {name!r}: {hint}All: {', '.join(names)}")
+    return CATALOG[name] if name in CATALOG else simulated_source(name)
 
 
 def _origin(source: Source) -> str:
     """Say in words where the files come from."""
     origins = [file.download.origin for file in source.files if not file.optional]
+    if not origins:
+        return "simulated"
     if any(isinstance(origin, OwnFile) for origin in origins):
         return "own file"
     if all(isinstance(origin, PackageIndex) for origin in origins):

@@ -7,6 +7,7 @@ from .neighbors import ItemKNN as ItemKNN
 from .neighbors import SequentialRules as SequentialRules
 from .neighbors import UserKNN as UserKNN
 from .network import SequenceNetwork as SequenceNetwork
+from .oracle import Oracle as Oracle
 from .popularity import Popularity as Popularity
 from .popularity import Random as Random
 from .popularity import RecentPopularity as RecentPopularity

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from behaviorseq.models.recommender import Recommender, decayed_counts, require
+from behaviorseq.arguments import require
+from behaviorseq.models.recommender import Recommender, decayed_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from behaviorseq.models.recommender import (
-    CHUNK_BYTES,
-    Recommender,
-    binary,
-    decayed_counts,
-    is_count,
-    require,
-)
+from behaviorseq.arguments import is_count, require
+from behaviorseq.models.recommender import CHUNK_BYTES, Recommender, binary, decayed_counts
 
 if TYPE_CHECKING:
     import scipy.sparse as sp

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from behaviorseq.models.recommender import Recommender, is_count, require
+from behaviorseq.arguments import is_count, require
+from behaviorseq.models.recommender import Recommender
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 
-from behaviorseq.models.recommender import (
-    Recommender,
-    binary,
-    decayed_counts,
-    is_count,
-    require,
-)
+from behaviorseq.arguments import is_count, require
+from behaviorseq.models.recommender import Recommender, binary, decayed_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

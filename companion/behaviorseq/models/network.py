@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
-from behaviorseq.models.recommender import Recommender, is_count, require
+from behaviorseq.arguments import is_count, require
+from behaviorseq.models.recommender import Recommender
 from behaviorseq.training import losses
 from behaviorseq.training.batches import padded
 from behaviorseq.training.fit import (

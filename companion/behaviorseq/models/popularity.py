@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import scipy.sparse as sp
 
-from behaviorseq.models.recommender import Recommender, decayed_counts, item_counts, require
+from behaviorseq.arguments import require
+from behaviorseq.models.recommender import Recommender, decayed_counts, item_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 import scipy.sparse as sp
 
+from behaviorseq.arguments import is_count, require
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -199,17 +201,6 @@ def binary(counts: sp.csr_array) -> sp.csr_array:
     """Copy a sparse matrix with 1 for each stored value."""
     ones = np.ones(counts.nnz, dtype=np.float32)
     return sp.csr_array((ones, counts.indices, counts.indptr), shape=counts.shape)
-
-
-def require(name: str, value: object, condition: bool, rule: str) -> None:
-    """Raise a ValueError that names a hyper-parameter, its value and the rule it breaks."""
-    if not condition:
-        raise ValueError(f"{name} must be {rule}, got {value!r}")
-
-
-def is_count(value: object) -> bool:
-    """Tell whether a value is a whole number of 1 or more."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def chunks(n_rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:

@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
+from behaviorseq.arguments import is_count, require
 from behaviorseq.models.network import Dropout, SequenceNetwork
-from behaviorseq.models.recommender import is_count, require
 
 Cell = Literal["rnn", "lstm", "gru"]
 CELLS: dict[str, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}

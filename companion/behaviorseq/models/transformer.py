@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
+from behaviorseq.arguments import is_count, require
 from behaviorseq.models.network import Dropout, SequenceNetwork
-from behaviorseq.models.recommender import is_count, require
 
 
 class SelfAttention(nn.Module):

@@ -20,6 +20,7 @@ from behaviorseq.datasets import (
     list_datasets,
     load,
 )
+from behaviorseq.datasets.simulated import SIMULATED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +53,7 @@ def test_unknown_item() -> None:
 def test_listing_loads_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalog, "fetch", None)
     table = list_datasets()
-    assert list(table.index) == list(CATALOG)
+    assert list(table.index) == [*CATALOG, *SIMULATED]
     assert table.loc["complete-journey", "megabytes"] == 31.6
     assert not table.isna().any(axis=None)
 
