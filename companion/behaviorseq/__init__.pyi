@@ -15,12 +15,16 @@ from .models import EASE as EASE
 from .models import BiasedMF as BiasedMF
 from .models import Blend as Blend
 from .models import FeatureModel as FeatureModel
+from .models import GRU4Rec as GRU4Rec
 from .models import ItemKNN as ItemKNN
+from .models import LSTMRec as LSTMRec
 from .models import Oracle as Oracle
 from .models import Popularity as Popularity
 from .models import Random as Random
 from .models import RecentPopularity as RecentPopularity
 from .models import Recommender as Recommender
+from .models import SASRec as SASRec
+from .models import SequenceNetwork as SequenceNetwork
 from .models import SequentialRules as SequentialRules
 from .models import Switch as Switch
 from .models import TextContent as TextContent
@@ -39,3 +43,8 @@ from .split import Split as Split
 from .split import global_time_split as global_time_split
 from .split import leave_one_out as leave_one_out
 from .stored import stored_results as stored_results
+from .training import GBCE as GBCE
+from .training import BinaryCrossEntropy as BinaryCrossEntropy
+from .training import FullSoftmax as FullSoftmax
+from .training import SampledSoftmax as SampledSoftmax
+from .training import Training as Training

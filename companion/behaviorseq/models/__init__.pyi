@@ -9,9 +9,13 @@ from .matrix_factorization import BiasedMF as BiasedMF
 from .neighbors import ItemKNN as ItemKNN
 from .neighbors import SequentialRules as SequentialRules
 from .neighbors import UserKNN as UserKNN
+from .network import SequenceNetwork as SequenceNetwork
 from .oracle import Oracle as Oracle
 from .popularity import Popularity as Popularity
 from .popularity import Random as Random
 from .popularity import RecentPopularity as RecentPopularity
 from .popularity import UserFrequency as UserFrequency
 from .recommender import Recommender as Recommender
+from .recurrent import GRU4Rec as GRU4Rec
+from .recurrent import LSTMRec as LSTMRec
+from .transformer import SASRec as SASRec

@@ -1,0 +1,304 @@
+"""Recommenders made of an encoder, a loss and the training loop."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from dataclasses import asdict, dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import torch
+
+from behaviorseq.arguments import is_count, require
+from behaviorseq.models.recommender import Recommender
+from behaviorseq.training import losses
+from behaviorseq.training.batches import padded
+from behaviorseq.training.fit import (
+    Training,
+    choose_device,
+    fit_network,
+    read_tensors,
+    seeded,
+    write_tensors,
+)
+from behaviorseq.training.losses import Loss, SampledSoftmax
+from behaviorseq.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from behaviorseq.sequences import Sequences
+    from behaviorseq.training.fit import Progress
+
+ROWS = 256  # histories encoded at a time
+WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
+
+
+class Dropout(torch.nn.Module):
+    """Dropout as PyTorch's, with chances drawn four at a time on a CPU, 16 bits each.
+
+    There PyTorch draws one at a time, and that is a quarter of a training step.
+
+    Parameters
+    ----------
+    p : float
+        Share of values set to 0 in training, to the nearest of 65,536 steps; the others grow
+        to keep the mean.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = round(p * 2**16) / 2**16
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Drop values, any shape."""
+        if not self.training or self.p == 0:
+            return x
+        if x.device.type != "cpu":
+            return torch.nn.functional.dropout(x, self.p)
+        n = x.numel()
+        words = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[:n].view(x.shape)  # -2**15 to 2**15 - 1, all alike
+        kept = (bits >= self.p * 2**16 - 2**15).to(x.dtype)
+        return x * kept.mul_(1 / (1 - self.p))
+
+
+@dataclass(eq=False, kw_only=True)
+class SequenceNetwork(Recommender):
+    r"""A network that reads a history and scores each item by its product with what it read.
+
+    A subclass writes :meth:`encoder`; loss and training are free to choose. The score of item j
+    is :math:`h^\top w_j`, with h the hidden state after the last event and :math:`w_j` the same
+    vector that stands for item j in a history. An empty history gets popularity.
+
+    Parameters
+    ----------
+    width : int
+        Length of item vectors and hidden states.
+    length : int
+        Most events of a history that are read, its last ones.
+    dropout : float
+        Share of values set to 0 in training.
+    loss : Loss
+        What to minimise.
+    training : Training
+        Settings of the loop, the seed among them.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        The encoder. After ``fit``.
+    history : pandas.DataFrame
+        One row an epoch: loss, validation, seconds. After ``fit``.
+    """
+
+    width: int = 64
+    length: int = 50
+    dropout: float = 0.2
+    loss: Loss = field(default_factory=SampledSoftmax)
+    training: Training = field(default_factory=Training)
+    network: torch.nn.Module = field(init=False, repr=False)
+    history: pd.DataFrame = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("width", "length"):
+            value = getattr(self, name)
+            require(name, value, is_count(value), "a whole number of 1 or more")
+        require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
+
+    @abstractmethod
+    def encoder(self, n_items: int) -> torch.nn.Module:
+        """Make the network, untrained.
+
+        It holds item vectors, ``items = nn.Embedding(n_items, width)``, and its
+        ``forward(items, mask)`` takes item codes and what of them is no padding, both
+        (n_rows, longest), and gives hidden states, (n_rows, longest, width), each of which
+        depends on its own event and earlier ones alone.
+        """
+
+    def fit(
+        self,
+        train: Sequences,
+        *,
+        validate: Callable[[Self], float] | None = None,
+        checkpoint: str | Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from the histories in ``train``.
+
+        Parameters
+        ----------
+        train : Sequences
+            Training histories, one of them at least with two events.
+        validate : callable, optional
+            Gives how good the model is, higher is better; called after each epoch. The best
+            epoch is kept. For example
+            ``lambda model: evaluate(model, split.validation).mean("NDCG@10")``.
+        checkpoint : path, optional
+            Folder from which a stopped run goes on; see :func:`fit_network`.
+        progress : callable, optional
+            Such as :func:`behaviorseq.notebook.progress`.
+
+        Returns
+        -------
+        Self
+            The same model.
+
+        Raises
+        ------
+        ValueError
+            If there is no next item to learn from, or the checkpoint is of another run.
+        """
+        self._extras: tuple[Any, ...] = (validate, checkpoint, progress)
+        try:
+            return super().fit(train)
+        finally:
+            del self._extras
+
+    def _fit(self, train: Sequences) -> None:
+        validate, checkpoint, progress = self._extras
+        with seeded(self.training.seed):
+            self.network = self.encoder(train.n_items)
+        self.item_ids = train.item_ids  # validation scores before fitting is over
+        self.history = fit_network(
+            self.network,
+            self.loss,
+            train,
+            self.training,
+            length=self.length,
+            validate=validate and partial(validate, self),
+            checkpoint=checkpoint,
+            progress=progress,
+        )
+
+    def encode(self, histories: Sequences) -> NDArray[np.float32]:
+        """Give the hidden state after the last event of each history.
+
+        Parameters
+        ----------
+        histories : Sequences
+            Histories with the item vocabulary of the training log.
+
+        Returns
+        -------
+        NDArray[float32]
+            Shape (n_histories, width); zeros for an empty history.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or the histories use another item vocabulary.
+        """
+        self._check_histories(histories)
+        states = np.zeros((len(histories), self.width), dtype=np.float32)
+        for rows, hidden in self._last_states(histories):
+            states[rows] = hidden.float().cpu().numpy()
+        return states
+
+    def _score(self, histories: Sequences) -> NDArray[np.float32]:
+        scores = np.zeros((len(histories), histories.n_items), dtype=np.float32)
+        weight = self.network.get_parameter("items.weight").detach()
+        for rows, hidden in self._last_states(histories):
+            scores[rows] = (hidden @ weight.T).float().cpu().numpy()  # (rows, n_items)
+        return scores
+
+    @torch.no_grad()
+    def _last_states(
+        self, histories: Sequences
+    ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+        """Encode histories of like lengths together; give their rows and (n_rows, width)."""
+        self.network.eval()
+        device = self.network.get_parameter("items.weight").device
+        stops = histories.offsets[1:]
+        lengths = np.minimum(histories.lengths, self.length)
+        order = np.argsort(lengths, kind="stable")
+        order = order[lengths[order] > 0]
+        for start in range(0, len(order), ROWS):
+            rows = order[start : start + ROWS]
+            items, mask = padded(histories.items, stops[rows] - lengths[rows], lengths[rows])
+            hidden = self.network(
+                torch.from_numpy(items).to(device), torch.from_numpy(mask).to(device)
+            )  # (n_rows, longest, width)
+            last = torch.from_numpy(lengths[rows] - 1).to(device)
+            yield rows, hidden[torch.arange(len(rows), device=device), last]
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted model: tensors as safetensors, everything else as JSON.
+
+        Parameters
+        ----------
+        folder : path
+            Made if it is not there.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or its item ids are neither numbers nor text.
+        """
+        if self.item_ids is None:
+            raise ValueError(f"{self!r} is not fitted: call fit(train) first")
+        ids = self.item_ids.ids
+        if not (ids.dtype.kind in "iufU" or all(isinstance(x, str) for x in ids)):
+            raise ValueError(f"item ids must be numbers or text to be saved, got {ids.dtype}")
+        settings = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
+        settings["training"] = asdict(self.training)
+        chosen = {f.name: getattr(self.loss, f.name) for f in fields(self.loss) if f.init}  # type: ignore[arg-type] # each is a dataclass
+        settings["loss"] = {"name": type(self.loss).__name__, **chosen}
+        text = {
+            "model": type(self).__name__,
+            "settings": settings,
+            "item_dtype": ids.dtype.str,
+            "item_ids": ids.tolist(),
+        }
+        tensors = {f"network:{name}": t for name, t in self.network.state_dict().items()}
+        tensors["popularity"] = torch.from_numpy(self._popularity)
+        write_tensors(Path(folder) / WEIGHTS, tensors, {})
+        (Path(folder) / SETTINGS).write_text(json.dumps(text, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read a model that ``save`` wrote.
+
+        Parameters
+        ----------
+        folder : path
+            Where it was saved.
+
+        Returns
+        -------
+        Self
+            The fitted model, without its ``history``.
+
+        Raises
+        ------
+        ValueError
+            If the folder holds a model of another class.
+        """
+        text = json.loads((Path(folder) / SETTINGS).read_text(encoding="utf-8"))
+        kinds = {kind.__name__: kind for kind in _with_subclasses(cls)}
+        if text["model"] not in kinds:
+            raise ValueError(f"{folder} holds a {text['model']}: use {text['model']}.load")
+        settings = text["settings"]
+        loss = settings["loss"]
+        settings["loss"] = getattr(losses, loss.pop("name"))(**loss)
+        settings["training"] = Training(**settings["training"])
+        model: Self = kinds[text["model"]](**settings)
+        tensors, _ = read_tensors(Path(folder) / WEIGHTS)
+        model._popularity = tensors.pop("popularity").numpy()
+        model.item_ids = Vocabulary(np.array(text["item_ids"], dtype=text["item_dtype"]))
+        model.network = model.encoder(len(model.item_ids))
+        model.network.load_state_dict({k.removeprefix("network:"): t for k, t in tensors.items()})
+        model.network.to(choose_device(model.training.device)).eval()
+        return model
+
+
+def _with_subclasses(cls: type[Any]) -> list[type[Any]]:
+    """List a class and all its subclasses."""
+    return [cls, *(kind for sub in cls.__subclasses__() for kind in _with_subclasses(sub))]

@@ -1,0 +1,14 @@
+from .batches import Batch as Batch
+from .batches import Batches as Batches
+from .batches import padded as padded
+from .fit import Training as Training
+from .fit import choose_device as choose_device
+from .fit import fit_network as fit_network
+from .losses import GBCE as GBCE
+from .losses import BinaryCrossEntropy as BinaryCrossEntropy
+from .losses import FullSoftmax as FullSoftmax
+from .losses import Loss as Loss
+from .losses import SampledSoftmax as SampledSoftmax
+from .losses import full_softmax as full_softmax
+from .losses import generalised_bce as generalised_bce
+from .losses import sampled_softmax as sampled_softmax

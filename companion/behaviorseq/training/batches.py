@@ -1,0 +1,194 @@
+"""Batches of histories for next-item models: rows of like lengths together, little padding.
+
+Padding stands on the right. A causal encoder then needs no mask, since no event sees what comes
+after it, and a recurrent network reads each history from its first event on. A padded cell holds
+item code 0, and what tells it from an event is the mask alone, everywhere in this package: the
+embedding table needs no row for it, so the table is also the output layer, without a copy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from behaviorseq.sequences import Sequences
+
+Windows = Literal["all", "last"]
+POOL = 32  # batches whose rows are sorted by length together
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs, and the item that followed each of them.
+
+    Parameters
+    ----------
+    items : Tensor
+        Item codes, int64, shape (n_rows, longest), padded on the right with 0.
+    mask : Tensor
+        True where there is an event, shape (n_rows, longest).
+    targets : Tensor
+        The next item of each event, row after row, int64, shape (n_events,): it belongs to
+        ``items[mask]``, and to ``hidden[mask]`` of an encoder.
+    """
+
+    items: torch.Tensor
+    mask: torch.Tensor
+    targets: torch.Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Copy to a device, without waiting for it."""
+        parts = (self.items, self.mask, self.targets)
+        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
+
+class Batches:
+    """One epoch after another of training batches.
+
+    Each event but the last of a history is an input, each but the first a target, and all of them
+    are trained at once. A history of more than ``length`` inputs is cut into windows, counted
+    from its end, so that each event is a target once; or only its last window is kept.
+
+    Rows are shuffled, sorted by length inside pools of some batches, and cut into batches that
+    hold about the same number of events: every event weighs alike in the mean loss of its step,
+    steps take the same time, and the little padding left is what lengths differ by in a batch.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        Training histories. Rows of fewer than two events hold nothing to predict.
+    batch_size : int
+        Mean number of rows (windows) in a batch.
+    length : int
+        Most inputs in a row.
+    windows : {"all", "last"}
+        What becomes of a longer history.
+    seed : int
+        The order of rows depends on it and on the number of the epoch, on nothing else.
+
+    Raises
+    ------
+    ValueError
+        If no row has two events, or a number is out of range.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from behaviorseq import Sequences
+    >>> log = pd.DataFrame({"user": [1, 1, 1, 2, 2], "item": list("abcca"),
+    ...                     "time": [0, 1, 2, 0, 1], "behavior": "view"})
+    >>> batches = Batches(Sequences.from_events(log), batch_size=2, length=50)
+    >>> batch = next(batches.epoch(0))
+    >>> batch.mask.sum(), batch.targets.shape
+    (tensor(3), torch.Size([3]))
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        *,
+        batch_size: int = 128,
+        length: int = 50,
+        windows: Windows = "all",
+        seed: int = 0,
+    ) -> None:
+        if windows not in get_args(Windows):
+            raise ValueError(f"windows must be one of {get_args(Windows)}, got {windows!r}")
+        if batch_size < 1 or length < 1:
+            raise ValueError(f"batch_size and length must be 1 or more: {batch_size}, {length}")
+        self.items = sequences.items
+        self.starts, self.lengths = _cut(sequences.offsets, length, windows)
+        if not len(self.starts):
+            raise ValueError("no history has two events: there is no next item to learn from")
+        self.batch_size, self.seed = batch_size, seed
+
+    @property
+    def n_events(self) -> int:
+        """Number of targets in an epoch."""
+        return int(self.lengths.sum())
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return -(-len(self.starts) // self.batch_size)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """Go once through all windows, in the order of this epoch."""
+        rng = np.random.default_rng([self.seed, number])
+        order, bounds = self._plan(rng)
+        for batch in rng.permutation(len(bounds) - 1):
+            rows = order[bounds[batch] : bounds[batch + 1]]
+            yield self._batch(self.starts[rows], self.lengths[rows])
+
+    def _plan(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give an order of the windows, and where in it each batch begins."""
+        shuffled = rng.permutation(len(self.starts))
+        pool = np.arange(len(shuffled)) // (self.batch_size * POOL)
+        # Rising lengths in one pool, falling in the next: no batch spans a jump.
+        key = np.where(pool % 2, -1, 1) * self.lengths[shuffled]
+        order = shuffled[np.lexsort((key, pool))]
+        before = np.cumsum(self.lengths[order]) - self.lengths[order]
+        batch = before * len(self) // self.n_events  # about equal numbers of events
+        bounds = np.flatnonzero(np.diff(batch, prepend=-1, append=len(self)))
+        return order, bounds
+
+    def _batch(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Batch:
+        items, mask = padded(self.items, starts, lengths)
+        index = (starts[:, None] + 1 + np.arange(items.shape[1]))[mask]
+        targets = torch.from_numpy(self.items[index].astype(np.int64))
+        return Batch(torch.from_numpy(items), torch.from_numpy(mask), targets)
+
+
+def padded(
+    items: NDArray[np.int32], starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Lay pieces of a flat array out as rows, padded on the right with code 0.
+
+    Parameters
+    ----------
+    items : NDArray[int32]
+        Item codes, shape (n_events,).
+    starts, lengths : NDArray[int64]
+        Where each piece begins and how long it is, shape (n_rows,).
+
+    Returns
+    -------
+    items : NDArray[int64]
+        Shape (n_rows, longest).
+    mask : NDArray[bool]
+        True where there is an event, same shape.
+
+    Examples
+    --------
+    >>> padded(np.array([5, 6, 7], dtype=np.int32), np.array([0, 2]), np.array([2, 1]))
+    (array([[5, 6],
+           [7, 0]]), array([[ True,  True],
+           [ True, False]]))
+    """
+    place = np.arange(lengths.max(initial=0))
+    mask = place < lengths[:, None]
+    rows = np.zeros(mask.shape, dtype=np.int64)
+    rows[mask] = items[(starts[:, None] + place)[mask]]
+    return rows, mask
+
+
+def _cut(
+    offsets: NDArray[np.int64], length: int, windows: Windows
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give the first input and the number of inputs of each window, one row's after another's."""
+    inputs = np.maximum(np.diff(offsets) - 1, 0)
+    n_windows = -(-inputs // length)
+    if windows == "last":
+        n_windows = np.minimum(n_windows, 1)
+    row = np.repeat(np.arange(len(inputs)), n_windows)
+    from_end = np.arange(len(row)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
+    stop = offsets[row] + inputs[row] - from_end * length
+    start = np.maximum(stop - length, offsets[row])
+    return start, stop - start

@@ -1,0 +1,265 @@
+"""The loop: schedule, determinism, early stopping, and checkpoints that resume bit for bit."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from behaviorseq import Sequences, Vocabulary
+from behaviorseq.models.transformer import Transformer
+from behaviorseq.training import SampledSoftmax, Training, choose_device, fit, fit_network
+
+SETTINGS = Training(epochs=6, batch_size=4, learning_rate=0.01, schedule="cosine", warmup=0.1)
+
+
+class StoppedError(Exception):
+    """Stands for a killed process."""
+
+
+@pytest.fixture(scope="module")
+def train():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 9, 30)
+    return Sequences(
+        items=rng.integers(0, 15, lengths.sum()).astype(np.int32),
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        users=np.arange(30, dtype=np.int32),
+        user_ids=Vocabulary(np.arange(30)),
+        item_ids=Vocabulary(np.arange(15)),
+    )
+
+
+def network(width=8):
+    with fit.seeded(7):
+        return Transformer(15, width=width, length=10, inner=8, dropout=0.3)
+
+
+def train_once(train, training=SETTINGS, net=None, **options):
+    net = net or network()
+    history = fit_network(net, SampledSoftmax(negatives=5), train, training, length=10, **options)
+    return net.state_dict(), history
+
+
+def assert_same_weights(a, b):
+    assert list(a) == list(b)
+    for name, tensor in a.items():
+        assert torch.equal(tensor, b[name]), name
+
+
+def numbers(history):
+    return history.drop(columns=["seconds", "validation_seconds"], errors="ignore")
+
+
+def scripted(values):
+    """Give validation results, one a call."""
+    values = iter(values)
+    return lambda: next(values)
+
+
+def test_a_run_is_the_same_twice_and_follows_its_seed(train):
+    weights, history = train_once(train)
+    torch.manual_seed(99)  # what happened before a run does not matter
+    torch.rand(3)
+    again, history_again = train_once(train)
+    assert_same_weights(weights, again)
+    pd.testing.assert_frame_equal(numbers(history), numbers(history_again))
+    other, _ = train_once(train, Training(**{**vars(SETTINGS), "seed": 1}))
+    assert not torch.equal(other["items.weight"], weights["items.weight"])
+
+
+def test_a_run_leaves_the_random_state_alone(train):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train_once(train)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_history_has_a_row_an_epoch_and_the_loss_falls(train):
+    _, history = train_once(train, validate=scripted([1, 2, 3, 4, 5, 6]))
+    assert history["epoch"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert history["validation"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert (history[["seconds", "validation_seconds"]] >= 0).all(axis=None)
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0]
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 3, 5])
+def test_a_stopped_run_ends_like_an_undisturbed_one(train, tmp_path, stop_after):
+    values = [0.1, 0.5, 0.2, 0.6, 0.3, 0.1]
+    whole, history = train_once(train, validate=scripted(values))
+    calls = []
+
+    def killed():
+        if len(calls) == stop_after:
+            raise StoppedError  # the epoch is trained, but not yet saved
+        calls.append(1)
+        return values[len(calls) - 1]
+
+    with pytest.raises(StoppedError):
+        train_once(train, validate=killed, checkpoint=tmp_path)
+    torch.manual_seed(1234)
+    rest = scripted(values[stop_after:])
+    resumed, resumed_history = train_once(train, validate=rest, checkpoint=tmp_path)
+    assert_same_weights(resumed, whole)
+    pd.testing.assert_frame_equal(numbers(resumed_history), numbers(history))
+
+
+def test_a_run_killed_inside_an_epoch_or_while_saving_resumes(train, tmp_path, monkeypatch):
+    whole, _ = train_once(train)
+    steps = []
+    step = torch.optim.AdamW.step
+
+    def killed(self, *args):
+        steps.append(1)
+        if len(steps) == 21:  # in the third epoch of 8 steps
+            raise StoppedError
+        return step(self, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", killed)
+        with pytest.raises(StoppedError):
+            train_once(train, checkpoint=tmp_path)
+    save = fit.save_file
+
+    def half_written(tensors, path, metadata):
+        save(tensors, path, metadata=metadata)
+        path.write_bytes(path.read_bytes()[:100])
+        raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "save_file", half_written)
+        with pytest.raises(StoppedError):
+            train_once(train, checkpoint=tmp_path)
+    resumed, _ = train_once(train, checkpoint=tmp_path)
+    assert_same_weights(resumed, whole)
+    assert [p.name for p in tmp_path.iterdir()] == [fit.CHECKPOINT]
+
+
+def test_a_finished_run_is_not_run_again(train, tmp_path):
+    options = {"validate": scripted([3, 1, 1, 1, None]), "checkpoint": tmp_path}
+    weights, history = train_once(train, **options)
+    again, history_again = train_once(train, **options)  # a further call would give None
+    assert_same_weights(weights, again)
+    pd.testing.assert_frame_equal(history, history_again)
+    assert len(history) == 1 + SETTINGS.patience
+
+
+def test_training_stops_early_and_keeps_the_best_weights(train):
+    net, seen = network(), []
+    values = [0.1, 0.5, 0.5, 0.2, 0.3, 0.9]
+
+    def validate():
+        assert not net.training
+        seen.append({name: t.clone() for name, t in net.state_dict().items()})
+        return values[len(seen) - 1]
+
+    weights, history = train_once(train, net=net, validate=validate)
+    assert len(history) == 5  # the second is the best of five: three without a better one
+    assert_same_weights(weights, seen[1])
+    assert not net.training
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"training": Training(epochs=6, seed=4)}, "with training"),
+        ({"net": network(width=4)}, "of another network"),
+        ({"length": 9}, "with length 10"),
+        ({"loss": SampledSoftmax(negatives=6)}, "with loss"),
+        ({"short": True}, "with data"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused(train, tmp_path, change, message):
+    train_once(train, checkpoint=tmp_path)
+    part = train.slice(0, 29) if "short" in change else train
+    with pytest.raises(ValueError, match=message):
+        fit_network(
+            change.get("net") or network(),
+            change.get("loss") or SampledSoftmax(negatives=5),
+            part,
+            change.get("training") or SETTINGS,
+            length=change.get("length", 10),
+            checkpoint=tmp_path,
+        )
+
+
+def test_a_checkpoint_is_safetensors_with_json(train, tmp_path):
+    weights, _ = train_once(train, checkpoint=tmp_path)
+    tensors, scalars = fit.read_tensors(tmp_path / fit.CHECKPOINT)
+    for name, tensor in weights.items():
+        assert torch.equal(tensors[f"weights:{name}"], tensor)
+    assert {key.partition(":")[0] for key in tensors} == {"weights", "optimizer"}
+    json.dumps(scalars, allow_nan=False)
+    assert len(scalars["history"]) == 6
+
+
+def test_the_learning_rate_rises_stays_and_falls():
+    cosine = Training(learning_rate=2.0, schedule="cosine", warmup=0.2)
+    rates = [cosine.rate(x) for x in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    np.testing.assert_allclose(rates, [0, 1, 2, 1, 0], atol=1e-12)
+    constant = Training(learning_rate=2.0, warmup=0.5)
+    assert [constant.rate(x) for x in (0.25, 0.5, 1.0)] == [1, 2, 2]
+
+
+def test_the_gradient_is_clipped(train, monkeypatch):
+    norms = []
+    step = torch.optim.AdamW.step
+
+    def watched(self, *args):
+        gradients = [p.grad for group in self.param_groups for p in group["params"]]
+        norms.append(torch.stack([g.norm() for g in gradients]).norm().item())
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    train_once(train, Training(epochs=1, batch_size=4, clip=0.01))
+    assert norms
+    assert max(norms) <= 0.0101
+    assert max(norms) > 0.0099
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(train, tmp_path):
+    net = network()
+    with torch.no_grad():
+        net.items.weight[3] = np.nan
+    with pytest.raises(FloatingPointError, match="loss of epoch 1 is nan; lower learning_rate"):
+        train_once(train, net=net, checkpoint=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_progress_is_shown_by_what_the_caller_gives(train):
+    shown = []
+
+    def progress(epochs, description):
+        shown.append((list(epochs), description))
+        return epochs
+
+    train_once(train, progress=progress)
+    assert shown == [([0, 1, 2, 3, 4, 5], "Epochs")]
+
+
+def test_the_device_is_chosen_or_named():
+    best = "cuda" if torch.cuda.is_available() else "mps"
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        best = "cpu"
+    assert choose_device().type == best
+    assert choose_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 0}, "epochs must be 1 or more"),
+        ({"batch_size": 0}, "batch_size must be"),
+        ({"patience": 0}, "patience must be"),
+        ({"schedule": "linear"}, "schedule must be one of"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"clip": -1.0}, "clip must be above 0"),
+        ({"warmup": 1.5}, "warmup must be 0 or more"),
+        ({"learning_rate": float("nan")}, "learning_rate must be"),
+    ],
+)
+def test_refuses_settings_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        Training(**options)
