@@ -1,7 +1,7 @@
 """Models without networks on Amazon Beauty, beside the figures that papers print.
 
 Run ``python benchmarks/amazon_beauty.py``; it takes some ten minutes on two cores, most of them
-for EASE. The data comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
+for EASE, ALS and BPR. The data comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
 
 Protocol, the one of the S3-Rec files: each user's last item is the test target, the last but one
 the validation target; models are fitted on what remains (``split.train``); the history of a test
@@ -16,12 +16,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 
 from behaviorseq import (
+    ALS,
+    BPR,
     EASE,
     Holdout,
     ItemKNN,
@@ -31,6 +34,7 @@ from behaviorseq import (
     Sequences,
     SequentialRules,
     Split,
+    TextContent,
     UserKNN,
     evaluate,
     leave_one_out,
@@ -45,12 +49,27 @@ METRICS = ("Recall@5", "NDCG@5", "Recall@10", "NDCG@10")
 CHOOSE_BY = "NDCG@10"
 SEED = 0
 
-# What is fitted, for each way of weighing the history: decay plays no part in fitting.
-GRIDS: dict[type[Recommender], tuple[dict[str, tuple[Any, ...]], tuple[float | None, ...]]] = {
+Kind = Callable[..., Recommender]
+
+
+def attribute_content(weighting: Literal["tf-idf", "bag of words"], decay: float) -> TextContent:
+    """Make the model that reads the attributes of the items, the description that is published."""
+    items = load(DATA).items
+    words = items["attributes"].map(lambda codes: " ".join(f"attribute{code}" for code in codes))
+    table = pd.DataFrame({"item": items["item"], "attributes": words})
+    return TextContent(table, ["attributes"], decay=decay, weighting=weighting)
+
+
+# What is fitted, and how the history is weighed: decay plays no part in fitting. ALS and BPR know
+# no order.
+GRIDS: dict[Kind, tuple[dict[str, tuple[Any, ...]], tuple[float | None, ...]]] = {
     ItemKNN: ({"shrink": (0.0, 10.0, 20.0, 50.0)}, (0.5, 0.6, 0.7, 0.8, 1.0)),
     UserKNN: ({"k": (50, 100, 200, 500), "shrink": (0.0, 10.0)}, (0.3, 0.5, 0.7, 1.0)),
     SequentialRules: ({"steps": (1, 3, 10, 50), "reverse": (0.0, 0.5)}, (0.0, 0.3, 0.5, 0.7)),
     EASE: ({"regularization": (50.0, 100.0, 200.0)}, (None, 0.5, 0.6, 0.7, 0.8)),
+    attribute_content: ({"weighting": ("tf-idf", "bag of words")}, (0.3, 0.5, 0.7, 1.0)),
+    ALS: ({"factors": (64,), "alpha": (1.0, 5.0, 20.0), "regularization": (10.0,)}, ()),
+    BPR: ({"factors": (32,), "draw": ("uniform", "popular"), "epochs": (20, 40)}, ()),
 }
 # Named in advance, whatever validation prefers: floors, and what order in the history is worth.
 FIXED = (Random(SEED), Popularity(), ItemKNN(shrink=10.0, decay=0.7))
@@ -90,19 +109,20 @@ def beauty() -> Split:
     return leave_one_out(Sequences.from_events(load(DATA).events))
 
 
-def try_settings(kind: type[Recommender], fitting: dict[str, Any]) -> list[dict[str, Any]]:
+def try_settings(kind: Kind, fitting: dict[str, Any]) -> list[dict[str, Any]]:
     """Fit one model on the training histories and score each decay on validation."""
     split = beauty()
-    model = kind(**fitting).fit(split.train)
+    weighings = [{"decay": decay} for decay in GRIDS[kind][1]] or [{}]
+    model = kind(**fitting, **weighings[0]).fit(split.train)
     tried = []
-    for decay in GRIDS[kind][1]:
-        vars(model)["decay"] = decay
+    for weighing in weighings:
+        vars(model).update(weighing)
         value = evaluate(model, split.validation, [CHOOSE_BY]).mean(CHOOSE_BY)
-        tried.append({"model": repr(model), "settings": fitting | {"decay": decay}, "value": value})
+        tried.append({"model": repr(model), "settings": fitting | weighing, "value": value})
     return tried
 
 
-def choose(kind: type[Recommender]) -> tuple[list[Recommender], list[dict[str, Any]]]:
+def choose(kind: Kind) -> tuple[list[Recommender], list[dict[str, Any]]]:
     """Choose a model's settings on validation; and, to tell what order adds, the best without."""
     grid = GRIDS[kind][0]
     tried = []
@@ -112,7 +132,7 @@ def choose(kind: type[Recommender]) -> tuple[list[Recommender], list[dict[str, A
         print(f"  validation {tried[-1]['model']}", flush=True)
     best = max(tried, key=lambda row: row["value"])
     chosen = [kind(**best["settings"])]
-    orderless = [row for row in tried if row["settings"]["decay"] in (None, 1.0)]
+    orderless = [row for row in tried if row["settings"].get("decay") in (None, 1.0)]
     if orderless and best not in orderless:
         chosen.append(kind(**max(orderless, key=lambda row: row["value"])["settings"]))
     return chosen, [{"model": row["model"], CHOOSE_BY: round(row["value"], 5)} for row in tried]
@@ -173,7 +193,7 @@ def main() -> None:
         chosen, validation[kind.__name__] = choose(kind)
         models += [model for model in chosen if repr(model) not in map(repr, models)]
     runs = [(model, "train") for model in models]
-    cheap = [m for m in models if not isinstance(m, EASE | Random)]
+    cheap = [m for m in models if not isinstance(m, ALS | BPR | EASE | Random)]
     runs += [(model, "train_validation") for model in cheap]
     rows = []
     for model, fit_on in runs:

@@ -10,8 +10,11 @@ from .evaluation import paired_test as paired_test
 from .events import read_events as read_events
 from .events import validate as validate
 from .models import ALS as ALS
+from .models import BPR as BPR
 from .models import EASE as EASE
+from .models import BiasedMF as BiasedMF
 from .models import Blend as Blend
+from .models import FeatureModel as FeatureModel
 from .models import GRU4Rec as GRU4Rec
 from .models import ItemKNN as ItemKNN
 from .models import LSTMRec as LSTMRec

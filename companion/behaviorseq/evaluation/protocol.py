@@ -15,7 +15,7 @@ from behaviorseq.models.recommender import chunks, top_k
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from behaviorseq.models.recommender import Recommender
     from behaviorseq.sequences import Sequences
@@ -54,6 +54,52 @@ class Evaluation:
         if metric in self.coverage:
             return Interval(self.coverage[metric], np.nan, np.nan)
         return bootstrap_interval(self.per_user[metric], level=level, seed=seed)
+
+    def by(
+        self, metric: str, groups: ArrayLike, *, level: float = 0.95, seed: int = 0
+    ) -> pd.DataFrame:
+        """Return a metric for groups of users: for whom a model is good.
+
+        Parameters
+        ----------
+        metric : str
+            A column of ``per_user``.
+        groups : array-like
+            The group of each user, in the order of ``per_user``; a categorical (``pd.cut``,
+            ``pd.qcut``) keeps its order. A user whose group is missing is in none.
+        level : float
+            Confidence level of the intervals.
+        seed : int
+            Seed of the resamples.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a group that has users: ``value``, ``low``, ``high``, ``users``.
+
+        Raises
+        ------
+        ValueError
+            If there is not one group a user.
+
+        Examples
+        --------
+        >>> evaluation = Evaluation(pd.DataFrame({"HR@10": [1.0, 1.0, 0.0, 0.0]}))
+        >>> evaluation.by("HR@10", ["long", "long", "short", "short"])["value"]
+        long     1.0
+        short    0.0
+        Name: value, dtype: float64
+        """
+        labels = pd.Series(groups).array
+        if len(labels) != len(self.per_user):
+            raise ValueError(f"{len(self.per_user)} users need as many groups, got {len(labels)}")
+        grouped = self.per_user[metric].groupby(labels, observed=True)
+        rows = {
+            name: (*bootstrap_interval(values, level=level, seed=seed), len(values))
+            for name, values in grouped
+        }
+        columns = ["value", "low", "high", "users"]
+        return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
 
     def table(self, *, level: float = 0.95) -> pd.DataFrame:
         """Return one row a metric: value, low and high end of its interval."""

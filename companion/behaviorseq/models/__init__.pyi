@@ -1,8 +1,11 @@
 from .content import TextContent as TextContent
 from .factorization import ALS as ALS
 from .factorization import EASE as EASE
+from .features import FeatureModel as FeatureModel
 from .hybrid import Blend as Blend
 from .hybrid import Switch as Switch
+from .matrix_factorization import BPR as BPR
+from .matrix_factorization import BiasedMF as BiasedMF
 from .neighbors import ItemKNN as ItemKNN
 from .neighbors import SequentialRules as SequentialRules
 from .neighbors import UserKNN as UserKNN

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 class TextContent(Recommender):
     r"""Score items by how like their text is to the texts of the history.
 
-    Each text column becomes a TF-IDF vector of length 1 (scikit-learn's ``TfidfVectorizer``); the
-    vectors of an item's columns stand side by side, scaled to length 1, as :math:`v_i`. The
-    profile of a history is the mean of its vectors, recent ones counting more, and
+    Each text column becomes a TF-IDF vector of length 1 (scikit-learn's ``TfidfVectorizer``), or a
+    bag of words: the same without the weights by rarity. The vectors of an item's columns stand
+    side by side, scaled to length 1, as :math:`v_i`. The profile of a history is the mean of its
+    vectors, recent ones counting more, and
 
     .. math:: p = \frac{\sum_e d^{\,\mathrm{position\ from\ end}_e} \, v_{j_e}}
                        {\sum_e d^{\,\mathrm{position\ from\ end}_e}}, \qquad
@@ -49,6 +50,8 @@ class TextContent(Recommender):
     vectorizer : TfidfVectorizer, optional
         Settings for each column, for example ``TfidfVectorizer(analyzer="char", ngram_range=
         (1, 2))`` for Chinese. By default words of two letters or more.
+    weighting : {"tf-idf", "bag of words"}
+        Whether a rare word weighs more than a common one. A given ``vectorizer`` decides itself.
 
     Attributes
     ----------
@@ -74,6 +77,7 @@ class TextContent(Recommender):
     columns: Sequence[str]
     decay: float = 1.0
     vectorizer: Any = None
+    weighting: Literal["tf-idf", "bag of words"] = "tf-idf"
     vectors: sp.csr_array = field(init=False, repr=False)
     terms: NDArray[np.object_] = field(init=False, repr=False)
 
@@ -87,15 +91,20 @@ class TextContent(Recommender):
                 f"the item table has no column {missing}; its columns are {list(self.items)}"
             )
         require("decay", self.decay, 0 <= self.decay <= 1, "in [0, 1]")
+        known = self.weighting in ("tf-idf", "bag of words")
+        require("weighting", self.weighting, known, "'tf-idf' or 'bag of words'")
+        if self.vectorizer is not None and self.weighting != "tf-idf":
+            raise ValueError("give a vectorizer or a weighting, not both: each decides the weights")
 
     def _fit(self, train: Sequences) -> None:
         from sklearn.base import clone
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         blocks, terms = [], []
+        default = TfidfVectorizer(dtype=np.float32, use_idf=self.weighting == "tf-idf")
         table = _rows_of(self.items, train.item_ids)
         for name in self.columns:
-            vectorizer = clone(self.vectorizer or TfidfVectorizer(dtype=np.float32))
+            vectorizer = clone(self.vectorizer or default)
             texts = table[name].astype(object).where(table[name].notna(), "").astype(str)
             blocks.append(vectorizer.fit_transform(texts))
             terms += [f"{name}: {term}" for term in vectorizer.get_feature_names_out()]

@@ -104,9 +104,9 @@ class ALS(Recommender):
         order = np.argsort(lengths, kind="stable")
         base = other.T @ other + self.regularization * np.eye(self.factors)
         solved = np.empty((len(lengths), self.factors))
-        for start, stop in _batches(lengths[order], self.factors):
+        for start, stop in row_batches(lengths[order], self.factors):
             rows = order[start:stop]
-            columns, weights = _padded(counts, rows, lengths[rows])
+            columns, weights = padded_rows(counts, rows, lengths[rows])
             weights = self.alpha * weights
             vectors = other[columns]  # (n_rows, longest, factors)
             left = base + np.matmul(vectors.transpose(0, 2, 1) * weights[:, None, :], vectors)
@@ -116,7 +116,7 @@ class ALS(Recommender):
         return solved
 
 
-def _batches(lengths: NDArray[np.integer[Any]], factors: int) -> list[tuple[int, int]]:
+def row_batches(lengths: NDArray[np.integer[Any]], factors: int) -> list[tuple[int, int]]:
     """Cut rows, sorted by length, so that a batch's arrays fit in ``CHUNK_BYTES``."""
     batches, start = [], 0
     most = max(1, CHUNK_BYTES // (16 * factors**2))  # rows, if all were empty
@@ -129,7 +129,7 @@ def _batches(lengths: NDArray[np.integer[Any]], factors: int) -> list[tuple[int,
     return batches
 
 
-def _padded(
+def padded_rows(
     counts: sp.csr_array, rows: NDArray[np.int64], lengths: NDArray[np.integer[Any]]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Give columns and values of some rows as arrays (n_rows, longest), padded with value 0."""

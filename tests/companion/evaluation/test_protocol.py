@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -222,3 +223,27 @@ def test_unfitted_model() -> None:
 
 def test_an_evaluation_without_coverage() -> None:
     assert Evaluation(evaluate(MODEL, HOLDOUT, ["HR@1"]).per_user).mean("HR@1") == 0.5
+
+
+def test_groups_of_users_by_hand() -> None:
+    values = np.array([1.0, 0.0, 0.5, 0.0, 1.0])
+    evaluation = Evaluation(pd.DataFrame({"HR@1": values}, index=list("abcde")))
+    lengths = pd.cut([1, 9, 2, 30, 3], [0, 5, 10, 20, 50])
+    table = evaluation.by("HR@1", lengths)
+    assert table["users"].to_dict() == {
+        pd.Interval(0, 5): 3,
+        pd.Interval(5, 10): 1,
+        pd.Interval(20, 50): 1,
+    }
+    assert table["value"].tolist() == pytest.approx([2.5 / 3, 0, 0])
+    assert (table["low"] <= table["value"]).all()
+    assert (table["value"] <= table["high"]).all()
+    whole = evaluation.by("HR@1", ["all"] * 5).loc["all"]
+    assert tuple(whole[["value", "low", "high"]]) == pytest.approx(evaluation.interval("HR@1"))
+
+
+def test_groups_must_be_one_a_user_and_may_be_missing() -> None:
+    evaluation = Evaluation(pd.DataFrame({"HR@1": [1.0, 0.0]}))
+    with pytest.raises(ValueError, match="2 users need as many groups, got 3"):
+        evaluation.by("HR@1", [1, 2, 3])
+    assert evaluation.by("HR@1", [None, "a"])["users"].to_dict() == {"a": 1}

@@ -75,7 +75,8 @@ def test_the_stored_result_says_where_it_comes_from(stored):
     assert stored["command"] == "python benchmarks/amazon_beauty.py"
     assert stored["data"]["sha256"].startswith("226cce9c3105")
     assert stored["environment"]["versions"]["numpy"]
-    assert set(stored["validation"]) == {"ItemKNN", "UserKNN", "SequentialRules", "EASE"}
+    kinds = {"ItemKNN", "UserKNN", "SequentialRules", "EASE", "ALS", "BPR", "attribute_content"}
+    assert set(stored["validation"]) == kinds
     assert all(row["source"] and row["read"] in ("V", "V2") for row in stored["published"])
 
 

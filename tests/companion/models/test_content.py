@@ -97,3 +97,24 @@ def test_a_repeated_item_is_named(make_log):
     twice = pd.concat([ITEMS, ITEMS.tail(1)])
     with pytest.raises(ValueError, match=r"1 repeated items, the first are \[99\]"):
         TextContent(twice, columns=["title"]).fit(make_log())
+
+
+def test_a_bag_of_words_weighs_words_by_their_number_alone(make_log):
+    log = make_log(2)
+    model = TextContent(ITEMS, columns=["title"], weighting="bag of words").fit(log)
+    texts = ITEMS.set_index("item").loc[log.item_ids.ids, "title"]
+    words = [re.findall(r"\w\w+", t.lower()) if isinstance(t, str) else [] for t in texts]
+    for row, found in enumerate(words):
+        counts = Counter(found)
+        length = math.sqrt(sum(n**2 for n in counts.values()))
+        expected = {f"title: {word}": n / length for word, n in counts.items()}
+        vector = model.vectors[[row]].toarray()[0]
+        got = {model.terms[i]: vector[i] for i in np.flatnonzero(vector)}
+        assert got == pytest.approx(expected)
+
+
+def test_weighting_is_checked():
+    with pytest.raises(ValueError, match="weighting must be 'tf-idf' or 'bag of words', got 'x'"):
+        TextContent(ITEMS, columns=["title"], weighting="x")
+    with pytest.raises(ValueError, match="not both"):
+        TextContent(ITEMS, ["title"], vectorizer=TfidfVectorizer(), weighting="bag of words")

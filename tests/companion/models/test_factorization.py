@@ -97,7 +97,7 @@ def test_als_does_not_depend_on_the_size_of_its_batches(make_log, monkeypatch):
     log = make_log(3, n_users=60)
     whole = ALS(factors=4, iterations=2).fit(log).item_factors
     monkeypatch.setattr(factorization, "CHUNK_BYTES", 5000)
-    assert len(factorization._batches(np.sort(log.lengths), 4)) > 5
+    assert len(factorization.row_batches(np.sort(log.lengths), 4)) > 5
     np.testing.assert_allclose(ALS(factors=4, iterations=2).fit(log).item_factors, whole)
 
 
@@ -106,7 +106,7 @@ def test_batches_hold_every_row_once_and_keep_to_their_size(lengths, factors, si
     lengths = np.sort(np.array(lengths, dtype=np.int64))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(factorization, "CHUNK_BYTES", size)
-        batches = factorization._batches(lengths, factors)
+        batches = factorization.row_batches(lengths, factors)
     assert [row for a, b in batches for row in range(a, b)] == list(range(len(lengths)))
     for a, b in batches:
         assert b - a == 1 or 16 * (b - a) * (lengths[b - 1] + factors) * factors <= size

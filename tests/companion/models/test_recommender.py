@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from sklearn.linear_model import LinearRegression
 
 from behaviorseq import (
     ALS,
+    BPR,
     EASE,
+    BiasedMF,
     Blend,
+    FeatureModel,
     ItemKNN,
     Popularity,
     Random,
@@ -50,6 +54,11 @@ MODELS = [
     EASE(),
     EASE(decay=0.5),
     TextContent(ITEMS, columns=["title"]),
+    TextContent(ITEMS, columns=["title"], weighting="bag of words"),
+    BPR(factors=4, epochs=5),
+    BPR(factors=4, epochs=5, draw="popular"),
+    BiasedMF(factors=4, epochs=5, negatives=2),
+    FeatureModel(LinearRegression(), {"item-kNN": ItemKNN(), "popularity": Popularity()}),
     Blend([ItemKNN(), Popularity()], weights=[0.7, 0.3]),
     Switch(short=Popularity(), long=EASE(), min_events=3),
 ]

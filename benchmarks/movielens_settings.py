@@ -1,0 +1,177 @@
+"""Settings of the models of section 2.3, chosen on the validation targets of MovieLens 100K.
+
+Run ``python benchmarks/movielens_settings.py``; it takes some four minutes on two cores. The data
+comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
+
+Protocol: leave-one-out; models are fitted on ``split.train`` and judged by NDCG@10 on
+``split.validation``, all films ranked, those of the history left out. No test target is looked
+at. Every setting of each grid is a row; the chapter takes the best row of each family. The values
+of the other settings are the models' defaults.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+from sklearn.linear_model import LinearRegression
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from behaviorseq import (
+    ALS,
+    BPR,
+    EASE,
+    BiasedMF,
+    Blend,
+    FeatureModel,
+    ItemKNN,
+    Popularity,
+    RecentPopularity,
+    Recommender,
+    Sequences,
+    Split,
+    Switch,
+    TextContent,
+    UserKNN,
+    evaluate,
+    leave_one_out,
+    load,
+)
+from measure import LIBRARIES, write_result
+
+DATA = "movielens-100k"
+METRIC = "NDCG@10"
+DECAYS = (0.7, 0.8, 0.9, 1.0)
+Grid = dict[str, tuple[Any, ...]]
+
+
+def features(items: pd.DataFrame, decay: float) -> dict[str, Recommender]:
+    """Make the feature models of the chapter; item-kNN with the decay chosen for it."""
+    return {
+        "popularity": Popularity(),
+        "popularity, last 7 days": RecentPopularity(days=7),
+        "item-kNN": ItemKNN(decay=decay),
+        "item-kNN, order ignored": ItemKNN(decay=1.0),
+        "content": TextContent(items, ["title", "genres"]),
+    }
+
+
+def families(items: pd.DataFrame) -> dict[str, tuple[Callable[..., Recommender], Grid]]:
+    """Give the models that stand alone, each with its grid."""
+    columns = ["title", "genres"]
+    return {
+        "bag of words": (
+            lambda decay: TextContent(items, columns, decay=decay, weighting="bag of words"),
+            {"decay": DECAYS},
+        ),
+        "TF-IDF": (lambda decay: TextContent(items, columns, decay=decay), {"decay": DECAYS}),
+        "user-kNN": (UserKNN, {"k": (20, 50, 100, 200), "decay": DECAYS}),
+        "item-kNN": (ItemKNN, {"shrink": (0.0, 10.0, 50.0), "decay": DECAYS}),
+        "EASE": (EASE, {"regularization": (100.0, 200.0, 500.0), "decay": (0.8, 0.9, 0.95, None)}),
+        "ALS": (
+            ALS,
+            {"factors": (32,), "alpha": (1.0, 5.0, 20.0), "regularization": (3.0, 10.0, 30.0)},
+        ),
+        "BPR": (
+            BPR,
+            {"draw": ("uniform", "popular"), "regularization": (0.01, 0.02), "epochs": (20, 40)},
+        ),
+        "MF, ratings": (BiasedMF, {"regularization": (0.05, 0.1), "epochs": (15, 30)}),
+        "MF, taken or not": (
+            BiasedMF,
+            {
+                "negatives": (4, 8),
+                "learning_rate": (0.05,),
+                "regularization": (0.01, 0.02),
+                "epochs": (5, 10),
+            },
+        ),
+    }
+
+
+def hybrids(
+    items: pd.DataFrame, best: dict[str, dict[str, Any]]
+) -> dict[str, tuple[Callable[..., Recommender], Grid]]:
+    """Give the models that are made of others, these with the settings chosen for them."""
+    knn, decay = best["item-kNN"], best["item-kNN"]["decay"]
+
+    def learner(estimator: Any) -> Recommender:
+        return FeatureModel(estimator, features(items, decay), positives=2)
+
+    def blend(other: Callable[[], Recommender]) -> Callable[..., Recommender]:
+        return lambda weight: Blend([ItemKNN(**knn), other()], [1, weight])
+
+    weights: Grid = {"weight": (0.05, 0.1, 0.2, 0.5, 1.0)}
+    return {
+        "linear regression": (lambda: learner(LinearRegression()), {}),
+        "decision tree": (
+            lambda depth: learner(
+                DecisionTreeClassifier(max_depth=depth, min_samples_leaf=50, random_state=0)
+            ),
+            {"depth": (4, 6, 8)},
+        ),
+        "support vector machine": (lambda C: learner(LinearSVC(C=C)), {"C": (0.01, 0.1, 1.0)}),
+        "neural network": (
+            lambda width: learner(MLPClassifier((width,), early_stopping=True, random_state=0)),
+            {"width": (16, 32)},
+        ),
+        "content + collaborative": (
+            blend(lambda: TextContent(items, ["title", "genres"], **best["TF-IDF"])),
+            weights,
+        ),
+        "model + collaborative": (blend(lambda: EASE(**best["EASE"])), weights),
+        "rule": (
+            lambda min_events: Switch(UserKNN(**best["user-kNN"]), ItemKNN(**knn), min_events),
+            {"min_events": (30, 60, 120)},
+        ),
+    }
+
+
+def tried(
+    family: str, make: Callable[..., Recommender], grid: Grid, split: Split
+) -> list[dict[str, Any]]:
+    """Fit and judge every setting of a grid."""
+    rows = []
+    for values in itertools.product(*grid.values()):
+        settings = dict(zip(grid, values, strict=True))
+        start = time.process_time()
+        model = make(**settings).fit(split.train)
+        seconds = time.process_time() - start
+        value, low, high = evaluate(model, split.validation, [METRIC]).interval(METRIC)
+        row = {"family": family, "settings": settings, METRIC: round(value, 5)}
+        rows.append(
+            row | {"low": round(low, 5), "high": round(high, 5), "cpu_s": round(seconds, 2)}
+        )
+        print(f"{family:<25} {value:.4f}  {settings}", flush=True)
+    return rows
+
+
+def main() -> None:
+    """Try all grids and write the result."""
+    data = load(DATA)
+    split = leave_one_out(Sequences.from_events(data.events))
+    rows: list[dict[str, Any]] = []
+    for family, (make, grid) in families(data.items).items():
+        rows += tried(family, make, grid, split)
+    best: dict[str, dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: row[METRIC]):
+        best[row["family"]] = row["settings"]
+    for family, (make, grid) in hybrids(data.items, best).items():
+        rows += tried(family, make, grid, split)
+    write_result(
+        "movielens_settings",
+        rows,
+        about=__doc__.partition("Protocol: ")[2].strip(),
+        seed=0,
+        libraries=[*LIBRARIES, "scikit-learn"],
+        data={"name": DATA, "files": {file.name: file.sha256 for file in data.source.files}},
+    )
+
+
+if __name__ == "__main__":
+    main()
