@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from behaviorseq.arguments import is_count, require
+from behaviorseq.features.graph import transition_graph
 from behaviorseq.models.recommender import Recommender, binary, decayed_counts
 
 if TYPE_CHECKING:
@@ -190,14 +191,7 @@ class SequentialRules(Recommender):
         require("decay", self.decay, 0 <= self.decay <= 1, "in [0, 1]")
 
     def _fit(self, train: Sequences) -> None:
-        shape = (train.n_items, train.n_items)
-        rows = train.row_of_event
-        rules = sp.csr_array(shape, dtype=np.float32)
-        for step in range(1, min(self.steps, int(train.lengths.max()) - 1) + 1):
-            same = rows[step:] == rows[:-step]
-            pairs = train.items[:-step][same], train.items[step:][same]
-            weights = np.full(len(pairs[0]), 1 / step, dtype=np.float32)
-            rules = rules + sp.coo_array((weights, pairs), shape=shape).tocsr()
+        rules = transition_graph(train, 1 / np.arange(1, self.steps + 1))
         self.rules = (rules + self.reverse * rules.T).tocsr().astype(np.float32)
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:

@@ -1,0 +1,5 @@
+from .graph import cooccurrence_graph as cooccurrence_graph
+from .graph import item_features as item_features
+from .graph import pagerank as pagerank
+from .graph import transition_graph as transition_graph
+from .histories import history_means as history_means

@@ -1,0 +1,229 @@
+"""Histories as a graph of items: who comes after whom, who comes with whom, and who is central."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import scipy.sparse as sp
+
+from behaviorseq.arguments import is_count, require
+from behaviorseq.features.histories import binary
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from behaviorseq.sequences import Sequences
+
+
+def transition_graph(histories: Sequences, weights: ArrayLike = (1.0,)) -> sp.csr_array:
+    r"""Draw an edge from each item to those that came after it.
+
+    Over all pairs of events of one history, item :math:`j` at position :math:`p` and item
+    :math:`i` at a later position :math:`q`,
+
+    .. math:: A_{ji} = \sum_{q - p \le n} w_{q - p}.
+
+    An item that follows itself has an edge to itself. Events of different histories never meet.
+    Where events share their time, the order of the histories is arbitrary there, and so are the
+    edges; a :func:`cooccurrence_graph` does not depend on order.
+
+    Parameters
+    ----------
+    histories : Sequences
+        Histories.
+    weights : array-like
+        The weights :math:`w_1, \dots, w_n` of a pair by its distance, above 0: the window is as
+        long as they are many. ``[1]`` joins neighbors alone, ``1 / np.arange(1, 11)`` and
+        ``0.8 ** np.arange(10)`` let a pair fade over ten steps.
+
+    Returns
+    -------
+    scipy.sparse.csr_array
+        Shape (n_items, n_items), float32; row ``j`` holds what follows item ``j``.
+
+    Raises
+    ------
+    ValueError
+        If the weights are no list of numbers above 0.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from behaviorseq import Sequences
+    >>> log = pd.DataFrame({"user": [1, 1, 1, 2], "item": ["a", "b", "c", "a"],
+    ...                     "time": [0, 1, 2, 0]})
+    >>> transition_graph(Sequences.from_events(log), weights=[1, 0.5]).toarray()
+    array([[0. , 1. , 0.5],
+           [0. , 0. , 1. ],
+           [0. , 0. , 0. ]], dtype=float32)
+    """
+    by_step = np.asarray(weights, dtype=np.float32)
+    listed = by_step.ndim == 1 and by_step.size > 0 and bool((by_step > 0).all())
+    require("weights", weights, listed and bool(np.isfinite(by_step).all()), "numbers above 0")
+    shape = (histories.n_items, histories.n_items)
+    rows, items = histories.row_of_event, histories.items
+    graph = sp.csr_array(shape, dtype=np.float32)
+    longest = int(histories.lengths.max(initial=1)) - 1
+    for step, weight in enumerate(by_step[: max(longest, 0)], start=1):
+        same = rows[step:] == rows[:-step]
+        pairs = items[:-step][same], items[step:][same]
+        edges = np.full(len(pairs[0]), weight, dtype=np.float32)
+        graph = graph + sp.coo_array((edges, pairs), shape=shape).tocsr()
+    return graph.tocsr()
+
+
+def cooccurrence_graph(histories: Sequences, weights: ArrayLike | None = None) -> sp.csr_array:
+    """Join items that are in one history, whichever came first.
+
+    Parameters
+    ----------
+    histories : Sequences
+        Histories.
+    weights : array-like, optional
+        Weights of a pair by its distance, as in :func:`transition_graph`: each pair of events
+        within the window counts. Without them an edge counts the histories that hold both
+        items, at any distance, each history once.
+
+    Returns
+    -------
+    scipy.sparse.csr_array
+        Symmetric, without edges from an item to itself, shape (n_items, n_items), float32.
+
+    Raises
+    ------
+    ValueError
+        If weights are given that are no list of numbers above 0.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from behaviorseq import Sequences
+    >>> log = pd.DataFrame({"user": [1, 1, 1, 2, 2], "item": ["a", "b", "c", "b", "a"],
+    ...                     "time": [0, 1, 2, 0, 1]})
+    >>> cooccurrence_graph(Sequences.from_events(log)).toarray()
+    array([[0., 2., 1.],
+           [2., 0., 1.],
+           [1., 1., 0.]], dtype=float32)
+    """
+    if weights is None:
+        taken = binary(histories.to_csr())
+        graph = taken.T @ taken
+    else:
+        directed = transition_graph(histories, weights)
+        graph = directed + directed.T
+    edges = graph.tocoo()
+    others = edges.row != edges.col
+    kept = (edges.data[others], (edges.row[others], edges.col[others]))
+    return sp.coo_array(kept, shape=edges.shape).tocsr()
+
+
+def pagerank(
+    graph: sp.csr_array, *, damping: float = 0.85, tolerance: float = 1e-10, steps: int = 1000
+) -> NDArray[np.float64]:
+    r"""Find how often a walk over the edges comes to each item.
+
+    At each step the walk follows an edge with probability :math:`d`, an edge of weight
+    :math:`A_{ji}` in proportion to it, else it jumps to any of the :math:`n` items; from an item
+    without edges it always jumps. In the long run
+
+    .. math:: r_i = \frac{1 - d}{n}
+                    + d \sum_j r_j \left(\frac{A_{ji}}{\sum_k A_{jk}}
+                    \;\text{or}\; \frac{1}{n} \;\text{where}\; \sum_k A_{jk} = 0\right)
+
+    (Page, Brin, Motwani and Winograd, The PageRank citation ranking: bringing order to the web,
+    Stanford InfoLab, 1999), found by repeating the step from equal parts.
+
+    Parameters
+    ----------
+    graph : csr_array
+        Edges from rows to columns, weights of 0 or more, shape (n_items, n_items).
+    damping : float
+        The probability :math:`d`, in [0, 1).
+    tolerance : float
+        Stop when a step changes the probabilities by less, all changes summed.
+    steps : int
+        Most steps.
+
+    Returns
+    -------
+    NDArray[float64]
+        Probabilities, which sum to 1, shape (n_items,).
+
+    Raises
+    ------
+    ValueError
+        If the graph is empty or not square, a weight is below 0, an argument is out of its range,
+        or the tolerance is not reached.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> to_the_first = sp.csr_array(np.array([[0, 0, 0], [1, 0, 0], [1, 0, 0]]))
+    >>> pagerank(to_the_first).round(2)
+    array([0.57, 0.21, 0.21])
+    """
+    n = graph.shape[0]
+    require("the shape of graph", graph.shape, n > 0 and graph.shape == (n, n), "square, not empty")
+    require("damping", damping, 0 <= damping < 1, "0 or more and below 1")
+    require("steps", steps, is_count(steps), "a whole number of 1 or more")
+    require("tolerance", tolerance, tolerance > 0, "above 0")
+    edges = sp.csr_array(graph, dtype=np.float64)
+    least = float(edges.data.min(initial=0))
+    require("the least weight of graph", least, least >= 0, "0 or more")
+    total = np.asarray(edges.sum(axis=1))
+    share = np.divide(1, total, out=np.zeros(n), where=total > 0)
+    inward = (sp.diags_array(share) @ edges).T.tocsr()  # column j: where a walk goes from j
+    rank = np.full(n, 1 / n)
+    for _ in range(steps):
+        jumps = 1 - damping + damping * rank[total == 0].sum()
+        following: NDArray[np.float64] = damping * (inward @ rank) + jumps / n
+        change, rank = np.abs(following - rank).sum(), following / following.sum()
+        if change < tolerance:
+            return rank
+    raise ValueError(
+        f"after {steps} steps of PageRank the probabilities still change by {change:.1e}: give "
+        "more steps, a larger tolerance or less damping"
+    )
+
+
+def item_features(graph: sp.csr_array) -> pd.DataFrame:
+    """Describe each item by its place in a graph.
+
+    Parameters
+    ----------
+    graph : csr_array
+        Edges from rows to columns, weights of 0 or more, shape (n_items, n_items).
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an item code: ``degree_out`` and ``degree_in`` (edges), ``strength_out`` and
+        ``strength_in`` (their weights summed), ``pagerank`` times the number of items, so that 1
+        is the average.
+
+    Raises
+    ------
+    ValueError
+        For the reasons of :func:`pagerank`.
+
+    Examples
+    --------
+    >>> import numpy as np, scipy.sparse as sp
+    >>> graph = sp.csr_array(np.array([[0, 2, 1], [0, 0, 1], [0, 0, 0]]))
+    >>> item_features(graph).loc[0, "degree_out":"strength_in"].tolist()
+    [2.0, 0.0, 3.0, 0.0]
+    """
+    rank = pagerank(graph)
+    edges = sp.csr_array(graph, dtype=np.float64, copy=True)
+    edges.eliminate_zeros()
+    return pd.DataFrame(
+        {
+            "degree_out": np.diff(edges.indptr),
+            "degree_in": np.bincount(edges.indices, minlength=edges.shape[1]),
+            "strength_out": np.asarray(edges.sum(axis=1)),
+            "strength_in": np.asarray(edges.sum(axis=0)),
+            "pagerank": rank * len(rank),
+        }
+    ).rename_axis("item")
