@@ -175,10 +175,10 @@ def pagerank(
     total = np.asarray(edges.sum(axis=1))
     share = np.divide(1, total, out=np.zeros(n), where=total > 0)
     inward = (sp.diags_array(share) @ edges).T.tocsr()  # column j: where a walk goes from j
-    rank = np.full(n, 1 / n)
+    rank: NDArray[np.float64] = np.full(n, 1 / n)
     for _ in range(steps):
         jumps = 1 - damping + damping * rank[total == 0].sum()
-        following: NDArray[np.float64] = damping * (inward @ rank) + jumps / n
+        following = damping * (inward @ rank) + jumps / n
         change, rank = np.abs(following - rank).sum(), following / following.sum()
         if change < tolerance:
             return rank
