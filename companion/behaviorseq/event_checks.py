@@ -38,14 +38,23 @@ def contract_columns(events: IntoFrame) -> Frame:
     for name in AMOUNTS:
         if name in schema and not schema[name].is_numeric():
             raise ValueError(f"column `{name}` has type {schema[name]}: it has to be a number")
-    time = schema["time"]
-    if not (time.is_integer() or time == nw.Datetime) or getattr(time, "time_zone", None):
+    check_time(frame)
+    return frame
+
+
+def check_time(frame: Frame) -> None:
+    """Refuse a column `time` that holds neither times nor positions.
+
+    The times of Spark are moments, which it shows in the zone of its session: they are taken.
+    """
+    time = frame.collect_schema()["time"]
+    zoned = getattr(time, "time_zone", None) and not frame.implementation.is_spark_like()
+    if not (time.is_integer() or time == nw.Datetime) or zoned:
         raise ValueError(
             f"column `time` has type {time}: it has to be a datetime without time zone, in UTC, "
             "or an integer position in the user's history. read_events makes it so; in pandas: "
             "pd.to_datetime(events['time'], utc=True).dt.tz_localize(None)"
         )
-    return frame
 
 
 def _to_arrow(events: pd.DataFrame) -> nw.DataFrame[Any]:

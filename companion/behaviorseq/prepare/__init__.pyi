@@ -1,0 +1,11 @@
+from .clean import clean as clean
+from .clock import drop_clock_errors as drop_clock_errors
+from .ids import unify_ids as unify_ids
+from .missing import fill_missing as fill_missing
+from .outliers import empty_outliers as empty_outliers
+from .repeats import drop_duplicates as drop_duplicates
+from .repeats import drop_robots as drop_robots
+from .repeats import robot_signs as robot_signs
+from .report import Change as Change
+from .report import CleaningReport as CleaningReport
+from .sessions import sessionise as sessionise

@@ -1,0 +1,77 @@
+"""Sessions: what a user did in one go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import narwhals as nw
+
+from .frames import open_frame, refuse_missing, refuse_present, span, unused
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from narwhals.typing import IntoFrameT
+
+
+def sessionise(
+    events: IntoFrameT, gap: str | timedelta | int = "30min", *, column: str = "session"
+) -> IntoFrameT:
+    """Count the sessions of each user: one ends where nothing happens for longer than a gap.
+
+    Parameters
+    ----------
+    events : dataframe
+        pandas, Polars (eager or lazy), DuckDB or Spark, with ``user`` and ``time``, in any order.
+        A lazy one is read through once, for missing users and times.
+    gap : str or timedelta, int for positions
+        The longest pause inside a session.
+    column : str
+        The name of the new column.
+
+    Returns
+    -------
+    dataframe
+        The same kind with one more column, whole numbers: 0 for the first session of each user.
+        Two users may have sessions of one number: user and number together name a session.
+
+    Raises
+    ------
+    ValueError
+        If a user or time is missing, there is such a column already, or the gap is no span of
+        time.
+
+    Notes
+    -----
+    The result does not depend on the order of events that share their time, so that it is the
+    same on all engines.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = pd.DataFrame(
+    ...     {
+    ...         "user": ["ann", "ann", "ann", "bob"],
+    ...         "time": pd.to_datetime(["2024-05-01"] * 4)
+    ...         + pd.to_timedelta([0, 20, 60, 60], unit="min"),
+    ...     }
+    ... )
+    >>> sessionise(log, "30min")["session"].tolist()
+    [0, 0, 1, 0]
+    """
+    frame = open_frame(events, "user", "time")
+    longest = span("gap", gap, frame)
+    refuse_present(frame, [column], "column='...'")
+    refuse_missing(frame, "user", "time")
+    (before,) = unused(frame, "before")
+    previous = nw.col("time").shift(1).over("user", order_by="time")
+    pause = nw.col("time") - nw.col(before)
+    opens = (pause > nw.lit(longest)).fill_null(value=False).cast(nw.Int64)
+    numbered: Any = (
+        frame.with_columns(previous.alias(before))
+        .with_columns(opens.alias(column))
+        # Of events at one time the one that opens a session has the earliest event before it.
+        .with_columns(nw.col(column).cum_sum().over("user", order_by=["time", before]))
+        .drop(before)
+    )
+    return numbered.to_native()  # type: ignore[no-any-return]  # the kind that came in
