@@ -15,9 +15,11 @@ from .models import EASE as EASE
 from .models import BiasedMF as BiasedMF
 from .models import Blend as Blend
 from .models import FeatureModel as FeatureModel
+from .models import GCNRec as GCNRec
 from .models import GRU4Rec as GRU4Rec
 from .models import ItemKNN as ItemKNN
 from .models import LSTMRec as LSTMRec
+from .models import MultVAE as MultVAE
 from .models import Oracle as Oracle
 from .models import Popularity as Popularity
 from .models import Random as Random

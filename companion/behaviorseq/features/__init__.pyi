@@ -1,5 +1,7 @@
 from .graph import cooccurrence_graph as cooccurrence_graph
 from .graph import item_features as item_features
+from .graph import item_graph as item_graph
+from .graph import normalized as normalized
 from .graph import pagerank as pagerank
 from .graph import transition_graph as transition_graph
 from .histories import history_means as history_means

@@ -1,7 +1,9 @@
+from .autoencoder import MultVAE as MultVAE
 from .content import TextContent as TextContent
 from .factorization import ALS as ALS
 from .factorization import EASE as EASE
 from .features import FeatureModel as FeatureModel
+from .graph import GCNRec as GCNRec
 from .hybrid import Blend as Blend
 from .hybrid import Switch as Switch
 from .matrix_factorization import BPR as BPR
@@ -9,6 +11,7 @@ from .matrix_factorization import BiasedMF as BiasedMF
 from .neighbors import ItemKNN as ItemKNN
 from .neighbors import SequentialRules as SequentialRules
 from .neighbors import UserKNN as UserKNN
+from .network import NetworkRecommender as NetworkRecommender
 from .network import SequenceNetwork as SequenceNetwork
 from .oracle import Oracle as Oracle
 from .popularity import Popularity as Popularity

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from behaviorseq.arguments import is_count, require
-from behaviorseq.features.graph import transition_graph
+from behaviorseq.features.graph import nearest, transition_graph
 from behaviorseq.models.recommender import Recommender, binary, decayed_counts
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class ItemKNN(Recommender):
     def _fit(self, train: Sequences) -> None:
         counts = train.to_csr()
         columns = (counts if self.count else binary(counts)).T.tocsr()
-        self.similarity = _nearest(_cosine(columns, columns, self.shrink, drop_self=True), self.k)
+        self.similarity = nearest(_cosine(columns, columns, self.shrink, drop_self=True), self.k)
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
         return _dense(decayed_counts(histories, self.decay) @ self.similarity)
@@ -132,7 +132,7 @@ class UserKNN(Recommender):
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
         weights = decayed_counts(histories, self.decay)
         profiles = binary(weights) if self.decay == 1 else weights
-        users = _nearest(_cosine(profiles, self._rows, self.shrink), self.k)
+        users = nearest(_cosine(profiles, self._rows, self.shrink), self.k)
         return _dense(users @ self._rows)
 
 
@@ -219,19 +219,6 @@ def _cosine(
 def _norms(matrix: sp.csr_array) -> NDArray[np.float64]:
     norms: NDArray[np.float64] = np.sqrt(matrix.power(2).sum(axis=1, dtype=np.float64))
     return norms
-
-
-def _nearest(similarity: sp.csr_array, k: int | None) -> sp.csr_array:
-    """Keep the k largest values of each row, ties by lowest column; None keeps all."""
-    lengths = np.diff(similarity.indptr)
-    if k is None or lengths.max(initial=0) <= k:
-        return similarity
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((similarity.indices, -similarity.data, row))
-    rank = np.arange(len(row)) - np.repeat(similarity.indptr[:-1], lengths)
-    kept = order[rank < k]
-    values = (similarity.data[kept], (row[kept], similarity.indices[kept]))
-    return sp.coo_array(values, shape=similarity.shape).tocsr()
 
 
 def _dense(scores: Any) -> NDArray[np.float32]:

@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behaviorseq import Sequences
-from behaviorseq.features import cooccurrence_graph, item_features, pagerank, transition_graph
+from behaviorseq.features import (
+    cooccurrence_graph,
+    item_features,
+    item_graph,
+    normalized,
+    pagerank,
+    transition_graph,
+)
 
 seeds = st.integers(0, 10_000)
 some_weights = st.sampled_from([[1.0], [1, 0.5, 0.25], 1 / np.arange(1, 11), np.ones(40)])
@@ -127,3 +134,31 @@ def test_pagerank_checks_its_arguments():
         pagerank(graph[:3])
     with pytest.raises(ValueError, match="after 2 steps of PageRank"):
         pagerank(graph, steps=2)
+
+
+@given(seed=seeds, steps=st.integers(1, 4), neighbors=st.sampled_from([None, 1, 2]))
+@settings(max_examples=30, deadline=None)
+def test_an_item_graph_keeps_the_strongest_edges_of_either_end(seed, steps, neighbors):
+    _, histories = random_log(seed)
+    every = cooccurrence_graph(histories, 1 / np.arange(1, steps + 1)).toarray()
+    graph = item_graph(histories, steps=steps, neighbors=neighbors).toarray()
+    np.testing.assert_array_equal(graph, graph.T)
+    if neighbors is None:
+        np.testing.assert_array_equal(graph, every)
+        return
+    degree = every.sum(axis=1)
+    scale = np.sqrt(np.outer(degree, degree))
+    strength = np.divide(every, scale, out=np.zeros_like(every), where=scale > 0).astype(np.float32)
+    chosen = np.zeros(every.shape, dtype=bool)
+    for i, row in enumerate(strength):
+        chosen[i, np.lexsort((np.arange(len(row)), -row))[:neighbors]] = True
+    np.testing.assert_array_equal(graph, np.where(chosen | chosen.T, every, 0))
+
+
+def test_normalized_edges_equal_the_dense_formula():
+    _, histories = random_log(5)
+    graph = item_graph(histories, steps=2, neighbors=None)
+    full = graph.toarray().astype(np.float64) + np.eye(graph.shape[0])
+    root = np.diag(full.sum(axis=1) ** -0.5)
+    np.testing.assert_allclose(normalized(graph).toarray(), root @ full @ root, rtol=1e-6)
+    assert np.linalg.eigvalsh(normalized(graph).toarray().astype(np.float64))[-1] <= 1 + 1e-6
