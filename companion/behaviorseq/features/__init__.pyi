@@ -5,5 +5,13 @@ from .graph import normalized as normalized
 from .graph import pagerank as pagerank
 from .graph import transition_graph as transition_graph
 from .histories import history_means as history_means
+from .rhythm import autocorrelation as autocorrelation
+from .rhythm import intervals as intervals
+from .rhythm import volatility as volatility
 from .text import text_factors as text_factors
 from .text import text_vectors as text_vectors
+from .timeseries import exponential_average as exponential_average
+from .timeseries import lagged as lagged
+from .timeseries import moving_average as moving_average
+from .timeseries import regular_series as regular_series
+from .timeseries import series_features as series_features
