@@ -1,0 +1,1 @@
+from .statistics import user_statistics as user_statistics
