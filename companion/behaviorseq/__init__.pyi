@@ -9,6 +9,7 @@ from .evaluation import evaluate as evaluate
 from .evaluation import paired_test as paired_test
 from .events import read_events as read_events
 from .events import validate as validate
+from .features import user_statistics as user_statistics
 from .models import ALS as ALS
 from .models import BPR as BPR
 from .models import EASE as EASE

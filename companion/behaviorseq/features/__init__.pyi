@@ -8,6 +8,9 @@ from .histories import history_means as history_means
 from .rhythm import autocorrelation as autocorrelation
 from .rhythm import intervals as intervals
 from .rhythm import volatility as volatility
+from .statistics import purchase_statistics as purchase_statistics
+from .statistics import user_statistics as user_statistics
+from .statistics import value_statistics as value_statistics
 from .text import text_factors as text_factors
 from .text import text_vectors as text_vectors
 from .timeseries import exponential_average as exponential_average

@@ -7,6 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import pandas as pd
 
 from behaviorseq.arguments import require
 from behaviorseq.prepare.frames import EPOCH, is_position, naive, ticks
@@ -54,3 +55,17 @@ def divided(name: str, by: str, where: nw.Expr) -> nw.Expr:
 def joined(tables: Sequence[Any], by: str) -> Any:
     """Put tables of the same users side by side; the first one says which users."""
     return reduce(lambda left, right: left.join(right, on=by, how="left"), tables)
+
+
+def as_table(frame: Any, by: str) -> Any:
+    """Give the kind of dataframe that came in, one row a user; in pandas users are the index."""
+    native = frame.to_native()
+    return native.set_index(by).sort_index() if isinstance(native, pd.DataFrame) else native
+
+
+def from_table(native: Any) -> Frame:
+    """Wrap what ``as_table`` gave; users are a column."""
+    frame: Frame = nw.from_native(
+        native.reset_index() if isinstance(native, pd.DataFrame) else native
+    )
+    return frame

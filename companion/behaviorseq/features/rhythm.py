@@ -1,7 +1,8 @@
 """The rhythm of series and events: what comes back, how restless it is, how long the pauses are.
 
 As in :mod:`behaviorseq.features.timeseries`, each function takes a pandas, Polars (eager or lazy),
-DuckDB or Spark dataframe and gives the same kind back, rows in no particular order.
+DuckDB or Spark dataframe and gives the same kind back: a pandas one in the order of the users,
+which are its index; any other in no particular order, with users in a column.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import narwhals as nw
 from behaviorseq.arguments import is_count, require
 from behaviorseq.prepare.frames import open_frame, refuse_missing, ticks
 
-from .frames import before, divided, unit_of_days
+from .frames import as_table, before, divided, unit_of_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +46,8 @@ def autocorrelation(
     Returns
     -------
     dataframe
-        One row a user: ``by`` and a column a lag, such as ``autocorrelation_7``; missing where
-        a series never changes.
+        One row a user and a column a lag, such as ``autocorrelation_7``; missing where a
+        series never changes.
 
     Raises
     ------
@@ -57,8 +58,10 @@ def autocorrelation(
     --------
     >>> import pandas as pd
     >>> series = pd.DataFrame({"user": "ann", "step": range(6), "amount": [1.0, 0, 0, 1, 0, 0]})
-    >>> autocorrelation(series, [1, 3]).round(2).to_dict("records")
-    [{'user': 'ann', 'autocorrelation_1': -0.33, 'autocorrelation_3': 0.5}]
+    >>> autocorrelation(series, [1, 3]).round(2)
+          autocorrelation_1  autocorrelation_3
+    user
+    ann               -0.33                0.5
     """
     check_lags(lags)
     frame: Any = open_frame(series, by, "step", column)
@@ -76,7 +79,7 @@ def autocorrelation(
     )
     changes = nw.col("_square") > 1e-24 * nw.col("_size")  # else it is rounding of the mean
     made = [divided(name, "_square", changes) for name in products]
-    result: IntoFrameT = sums.with_columns(*made).select(by, *products).to_native()
+    result: IntoFrameT = as_table(sums.with_columns(*made).select(by, *products), by)
     return result
 
 
@@ -95,7 +98,7 @@ def volatility(series: IntoFrameT, *, by: str = "user", column: str = "amount") 
     Returns
     -------
     dataframe
-        One row a user: ``by`` and ``volatility``, in the unit of the column (divided by the
+        One row a user: ``volatility``, in the unit of the column (divided by the
         number of changes); missing for a series of one step.
 
     Raises
@@ -107,14 +110,16 @@ def volatility(series: IntoFrameT, *, by: str = "user", column: str = "amount") 
     --------
     >>> import pandas as pd
     >>> series = pd.DataFrame({"user": "ann", "step": [0, 1, 2], "amount": [0.0, 3.0, 0.0]})
-    >>> volatility(series).to_dict("records")
-    [{'user': 'ann', 'volatility': 3.0}]
+    >>> volatility(series)
+          volatility
+    user
+    ann          3.0
     """
     frame: Any = open_frame(series, by, "step", column)
     own = nw.col(column).cast(nw.Float64)
     change = own - own.shift(1).over(by, order_by="step")
     made = frame.with_columns(volatility=change)
-    result: IntoFrameT = made.group_by(by).agg(nw.col("volatility").std(ddof=0)).to_native()
+    result: IntoFrameT = as_table(made.group_by(by).agg(nw.col("volatility").std(ddof=0)), by)
     return result
 
 
@@ -150,8 +155,10 @@ def intervals(events: IntoFrameT, moment: Any, *, by: str = "user") -> IntoFrame
     >>> import pandas as pd
     >>> log = pd.DataFrame({"user": "ann", "time": pd.to_datetime(
     ...     ["2024-05-01", "2024-05-02", "2024-05-02", "2024-05-05", "2024-06-01"])})
-    >>> intervals(log, "2024-05-06").to_dict("records")
-    [{'user': 'ann', 'interval_mean': 2.0, 'interval_deviation': 1.0, 'interval_variation': 0.5}]
+    >>> intervals(log, "2024-05-06")
+          interval_mean  interval_deviation  interval_variation
+    user
+    ann             2.0                 1.0                 0.5
     """
     frame: Any = open_frame(events, "time", by)
     refuse_missing(frame, by, "time")
@@ -167,9 +174,9 @@ def intervals(events: IntoFrameT, moment: Any, *, by: str = "user") -> IntoFrame
     variation = nw.col("interval_deviation").alias("interval_variation")
     full = made.with_columns(variation)
     positive = nw.col("interval_mean") > 0
-    result: IntoFrameT = full.with_columns(
-        divided("interval_variation", "interval_mean", positive)
-    ).to_native()
+    result: IntoFrameT = as_table(
+        full.with_columns(divided("interval_variation", "interval_mean", positive)), by
+    )
     return result
 
 

@@ -1,7 +1,8 @@
 """Histories as regular series: what each user did in each of the last days, weeks or hours.
 
 Each function takes a pandas, Polars (eager or lazy), DuckDB or Spark dataframe and gives the same
-kind back. The rows of the result stand in no particular order.
+kind back, rows in no particular order; where there is one row a user, users are the index of a
+pandas frame, in order.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from behaviorseq.prepare.frames import (
     ticks,
 )
 
-from .frames import before, joined, moment_ticks
+from .frames import as_table, before, from_table, joined, moment_ticks
 from .rhythm import autocorrelation, check_lags, intervals, volatility
 
 if TYPE_CHECKING:
@@ -283,8 +284,8 @@ def series_features(
     >>> import pandas as pd
     >>> log = pd.DataFrame({"user": "ann", "time": pd.to_datetime(
     ...     ["2024-05-01", "2024-05-02", "2024-05-02", "2024-05-05", "2024-06-01"])})
-    >>> series_features(log, "2024-05-06", steps=5, windows=[5], lags=[1]).T[0][
-    ...     ["amount_mean5", "amount_lag1"]].tolist()
+    >>> found = series_features(log, "2024-05-06", steps=5, windows=[5], lags=[1])
+    >>> found.loc["ann", ["amount_mean5", "amount_lag1"]].tolist()
     [0.8, 1.0]
     """
     series = regular_series(events, moment, every, steps, by=by, value=value)
@@ -302,9 +303,9 @@ def series_features(
     averages += [f"amount_half{half_life:g}" for half_life in half_lives]
     tables = [
         last.select(by, *averages, **{name: nw.col(column) for name, column in seen.items()}),
-        *([open_frame(autocorrelation(series, lags, by=by))] if lags else []),
-        open_frame(volatility(series, by=by)),
-        open_frame(intervals(events, moment, by=by)),
+        *([from_table(autocorrelation(series, lags, by=by))] if lags else []),
+        from_table(volatility(series, by=by)),
+        from_table(intervals(events, moment, by=by)),
     ]
-    result: IntoFrameT = joined(tables, by).to_native()
+    result: IntoFrameT = as_table(joined(tables, by), by)
     return result
