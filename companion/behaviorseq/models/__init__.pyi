@@ -7,6 +7,7 @@ from .graph import GCNRec as GCNRec
 from .graph import item_graph as item_graph
 from .hybrid import Blend as Blend
 from .hybrid import Switch as Switch
+from .lightgcn import LightGCN as LightGCN
 from .matrix_factorization import BPR as BPR
 from .matrix_factorization import BiasedMF as BiasedMF
 from .neighbors import ItemKNN as ItemKNN
