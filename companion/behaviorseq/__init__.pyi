@@ -19,6 +19,7 @@ from .models import FeatureModel as FeatureModel
 from .models import GCNRec as GCNRec
 from .models import GRU4Rec as GRU4Rec
 from .models import ItemKNN as ItemKNN
+from .models import LightGCN as LightGCN
 from .models import LSTMRec as LSTMRec
 from .models import MultVAE as MultVAE
 from .models import Oracle as Oracle
@@ -48,6 +49,7 @@ from .split import leave_one_out as leave_one_out
 from .stored import stored_results as stored_results
 from .training import GBCE as GBCE
 from .training import BinaryCrossEntropy as BinaryCrossEntropy
+from .training import BPRLoss as BPRLoss
 from .training import FullSoftmax as FullSoftmax
 from .training import SampledSoftmax as SampledSoftmax
 from .training import Training as Training

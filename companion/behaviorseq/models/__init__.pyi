@@ -6,6 +6,7 @@ from .features import FeatureModel as FeatureModel
 from .graph import GCNRec as GCNRec
 from .hybrid import Blend as Blend
 from .hybrid import Switch as Switch
+from .lightgcn import LightGCN as LightGCN
 from .matrix_factorization import BPR as BPR
 from .matrix_factorization import BiasedMF as BiasedMF
 from .neighbors import ItemKNN as ItemKNN

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's use
 from behaviorseq.arguments import is_count, require
 from behaviorseq.models.network import ROWS, Dropout, NetworkRecommender
 from behaviorseq.sequences import Sequences
-from behaviorseq.training.bags import Bag, Bags
+from behaviorseq.training.bags import Bag, Bags, bag_cross_entropy
 from behaviorseq.training.checkpoint import fingerprint
 from behaviorseq.training.fit import run_epochs
 from behaviorseq.vocabulary import Vocabulary
@@ -88,29 +88,6 @@ class BagAutoencoder(nn.Module):
         if self.training:
             z = mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
         return self.decode(z), mean, log_variance
-
-
-def reconstruction(scores: Tensor, bag: Bag) -> Tensor:
-    r"""Give what each bag lacks in likelihood, :math:`-\sum_{i \in u} \log \pi_i`.
-
-    With :math:`\pi` the softmax of the scores: a bag is taken as draws from one distribution
-    over all items (multinomial), so items compete for a total chance of 1.
-
-    Parameters
-    ----------
-    scores : Tensor
-        Shape (n_rows, n_items).
-    bag : Bag
-        The items that should score high.
-
-    Returns
-    -------
-    Tensor
-        Shape (n_rows,).
-    """
-    found = scores[bag.owners, bag.items]  # (n_pairs,)
-    total = scores.new_zeros(len(scores)).index_add(0, bag.owners, found)
-    return bag.lengths * scores.logsumexp(dim=1) - total
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
@@ -212,7 +189,9 @@ class MultVAE(NetworkRecommender):
         def step(bag: Bag, done: float) -> tuple[Tensor, int]:
             scores, mean, log_variance = self.network(bag)
             beta = self.beta if done >= self.anneal else self.beta * done / self.anneal
-            loss = reconstruction(scores, bag) + beta * divergence(mean, log_variance)  # (n_rows,)
+            loss = bag_cross_entropy(scores, bag) + beta * divergence(
+                mean, log_variance
+            )  # (n_rows,)
             return loss.sum() / len(bag.items), len(bag.items)
 
         options["identity"] = {"data": fingerprint(train), **options["identity"]}

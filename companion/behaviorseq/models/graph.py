@@ -54,6 +54,10 @@ class Graph(nn.Module):
         )  # type: ignore[no-untyped-call]
         return summed
 
+    def degrees(self) -> Tensor:
+        """Count the edges of each node, shape (n,)."""
+        return self.offsets.diff()
+
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         """Take up a graph of any number of edges."""
         for name in ("offsets", "ends", "weights"):

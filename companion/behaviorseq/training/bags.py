@@ -111,3 +111,26 @@ class Bags:
         index = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], stops - starts)
         parts = (rows, self._items[index].astype(np.int64), offsets)
         return Bag(*(torch.from_numpy(np.asarray(part, dtype=np.int64)) for part in parts))
+
+
+def bag_cross_entropy(scores: torch.Tensor, bag: Bag) -> torch.Tensor:
+    r"""Give the cross-entropy of each bag, :math:`-\sum_{i \in u} \log \pi_i`.
+
+    With :math:`\pi` the softmax of the scores: a bag is taken as draws from one distribution
+    over all items (multinomial), so items compete for a total chance of 1.
+
+    Parameters
+    ----------
+    scores : torch.Tensor
+        Shape (n_rows, n_items).
+    bag : Bag
+        The items that should score high.
+
+    Returns
+    -------
+    torch.Tensor
+        Shape (n_rows,).
+    """
+    found = scores[bag.owners, bag.items]  # (n_pairs,)
+    total = scores.new_zeros(len(scores)).index_add(0, bag.owners, found)
+    return bag.lengths * scores.logsumexp(dim=1) - total
