@@ -118,8 +118,11 @@ def volatility(series: IntoFrameT, *, by: str = "user", column: str = "amount") 
     frame: Any = open_frame(series, by, "step", column)
     own = nw.col(column).cast(nw.Float64)
     change = own - own.shift(1).over(by, order_by="step")
-    made = frame.with_columns(volatility=change)
-    result: IntoFrameT = as_table(made.group_by(by).agg(nw.col("volatility").std(ddof=0)), by)
+    made = frame.with_columns(volatility=change, _known=change).group_by(by)
+    sums = made.agg(nw.col("volatility").std(ddof=0), nw.col("_known").count())
+    # Polars gives 0 where no change is known.
+    only = nw.when(nw.col("_known") > 0).then(nw.col("volatility")).alias("volatility")
+    result: IntoFrameT = as_table(sums.with_columns(only).drop("_known"), by)
     return result
 
 
@@ -171,12 +174,11 @@ def intervals(events: IntoFrameT, moment: Any, *, by: str = "user") -> IntoFrame
         .group_by(by)
         .agg(nw.col(names[0]).mean(), nw.col(names[1]).std(ddof=0))
     )
-    variation = nw.col("interval_deviation").alias("interval_variation")
-    full = made.with_columns(variation)
-    positive = nw.col("interval_mean") > 0
-    result: IntoFrameT = as_table(
-        full.with_columns(divided("interval_variation", "interval_mean", positive)), by
-    )
+    mean, deviation = (nw.col(name) for name in names)
+    # Polars gives 0 where no pause is known.
+    full = made.with_columns(nw.when(~mean.is_null()).then(deviation).alias(names[1]))
+    full = full.with_columns(nw.when(mean > 0).then(deviation / mean).alias("interval_variation"))
+    result: IntoFrameT = as_table(full, by)
     return result
 
 
