@@ -1,7 +1,15 @@
 from .clean import clean as clean
 from .clock import drop_clock_errors as drop_clock_errors
+from .fill import fill_forward as fill_forward
+from .fill import interpolate as interpolate
+from .fill import resample as resample
+from .filters import TimeSplit as TimeSplit
+from .filters import keep_frequent as keep_frequent
+from .filters import split_by_time as split_by_time
 from .ids import unify_ids as unify_ids
 from .missing import fill_missing as fill_missing
+from .normalise import Scaler as Scaler
+from .normalise import fit_scaler as fit_scaler
 from .outliers import empty_outliers as empty_outliers
 from .repeats import drop_duplicates as drop_duplicates
 from .repeats import drop_robots as drop_robots
@@ -9,3 +17,7 @@ from .repeats import robot_signs as robot_signs
 from .report import Change as Change
 from .report import CleaningReport as CleaningReport
 from .sessions import sessionise as sessionise
+from .transform import Codes as Codes
+from .transform import add_windows as add_windows
+from .transform import fit_codes as fit_codes
+from .transform import one_hot as one_hot

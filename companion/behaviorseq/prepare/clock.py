@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from .frames import is_position, moment, naive, open_frame, unused
+from .frames import is_position, moment, naive, open_frame, settle, unused
 from .report import cleaned
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _before_registration(log: Marked, users: Any, registered: str) -> Marked:
     known = open_frame(users, "user", registered)
     came, user = unused(log.frame, "came", "user")
     table: Any = known.select(nw.col("user").alias(user), nw.col(registered).alias(came))
-    table = table.group_by(user).agg(nw.col(came).min())
+    table = settle(table.group_by(user).agg(nw.col(came).min()))
     frame: Any = log.frame
     joined = frame.join(table, left_on="user", right_on=user, how="left")
     log = log.on(joined)

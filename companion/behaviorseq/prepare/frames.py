@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,26 @@ def integers(frame: Frame, first: int, last: int, name: str) -> Frame:
         backend=frame.implementation,
     )
     return made if isinstance(frame, nw.DataFrame) else made.lazy()
+
+
+def settle(frame: Frame) -> Frame:
+    """Compute a small lazy frame, so that what is made of it does not carry its past along.
+
+    Without this a log that is joined with a summary of itself stands for two runs of all that
+    made it, after ten such joins for a thousand. In DuckDB the frame becomes a temporary table
+    of the connection, in Spark a local checkpoint.
+    """
+    if isinstance(frame, nw.DataFrame):
+        return frame
+    native: Any = frame.to_native()
+    if frame.implementation.is_polars():
+        return _wrap(native.collect().lazy())
+    if frame.implementation.is_spark_like():
+        return _wrap(native.localCheckpoint())
+    table = f"behaviorseq_{uuid.uuid4().hex}"
+    make, read = f"CREATE TEMP TABLE {table} AS SELECT * FROM small", f"SELECT * FROM {table}"  # noqa: S608  # the name is ours
+    native.query("small", make)
+    return _wrap(native.query("small", read))
 
 
 def _wrap(native: Any) -> Frame:

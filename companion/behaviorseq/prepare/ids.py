@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import pandas as pd
 
-from .frames import unused
+from .frames import settle, unused
 from .report import cleaned
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _unify(log: Marked, column: str, case: bool) -> Marked:
     text = nw.when(known).then(nw.col(column).cast(nw.String)).otherwise(nw.lit(None, nw.String))
     frame: Any = log.frame.with_columns(text.alias(column))
     spelled, better = unused(frame, "spelled", "better")
-    odd = _odd_spellings(frame.filter(log.kept & known), column, spelled, better, case)
+    odd = settle(_odd_spellings(frame.filter(log.kept & known), column, spelled, better, case))
     joined = frame.join(odd, left_on=column, right_on=spelled, how="left")
     found = ~nw.col(better).is_null()
     entry = nw.when(nw.col(better) != "").then(nw.col(better)).otherwise(nw.lit(None, nw.String))
@@ -125,10 +125,12 @@ def _odd_spellings(frame: Any, column: str, spelled: str, better: str, case: boo
     )
     if case:
         counts = counts.with_columns(nw.col(better).str.to_lowercase().alias(key))
-        common = counts.group_by(key, better).agg(nw.col(n).sum())
-        most = common.with_columns(nw.col(n).max().over(key).alias(spelled))
-        best = most.filter(nw.col(n) == nw.col(spelled)).group_by(key).agg(nw.col(better).min())
-        counts = counts.drop(better).join(best, on=key, how="left")
+        (common,) = unused(counts, "common")
+        counts = counts.with_columns(nw.col(n).sum().over(key, better).alias(n))
+        counts = counts.with_columns(nw.col(n).max().over(key).alias(common))
+        most = nw.when(nw.col(n) == nw.col(common)).then(nw.col(better))
+        counts = counts.with_columns(most.alias(better))
+        counts = counts.with_columns(nw.col(better).min().over(key).alias(better))
     return counts.filter(nw.col(better) != nw.col(spelled)).select(spelled, better)
 
 

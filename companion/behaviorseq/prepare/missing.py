@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from behaviorseq.event_checks import REQUIRED
+from behaviorseq.event_checks import REQUIRED, one_row
 
-from .frames import missing, unused
+from .frames import missing, settle, unused
 from .report import cleaned
 
 if TYPE_CHECKING:
@@ -180,70 +180,69 @@ def _apply(log: Marked, column: str, rule: Rule) -> Marked:
 
 def _guess_median(frame: Any, known: Any, column: str, group: str | None, guess: str) -> Any:
     """Add the median of the group of each event, or of all."""
-    one = known.select(nw.col(column).median().alias(guess))
+    one = one_row(known, nw.col(column).median().alias(guess))[guess]
+    overall = nw.lit(one, nw.Float64)
     if group is None:
-        return frame.join(one, how="cross")
-    (inside,) = unused(frame, "inside")
-    medians = known.group_by(group).agg(nw.col(column).median().alias(inside))
-    frame = frame.join(medians, on=group, how="left").join(one, how="cross")
-    return frame.with_columns(nw.coalesce(nw.col(inside), nw.col(guess)).alias(guess)).drop(inside)
+        return frame.with_columns(overall.alias(guess))
+    medians = settle(known.group_by(group).agg(nw.col(column).median().alias(guess)))
+    frame = frame.join(medians, on=group, how="left")
+    return frame.with_columns(nw.coalesce(nw.col(guess), overall).alias(guess))
 
 
 def _guess_frequent(frame: Any, known: Any, column: str, group: str | None, guess: str) -> Any:
     """Add the most frequent entry of the group of each event, or of all."""
-    (inside,) = unused(frame, "inside")
-    one = _most_frequent(known, column, [], guess)
-    frame = frame.join(one, how="cross")
+    overall = nw.lit(_commonest(known, column))
     if group is None:
-        return frame
-    frame = frame.join(_most_frequent(known, column, [group], inside), on=group, how="left")
-    return frame.with_columns(nw.coalesce(nw.col(inside), nw.col(guess)).alias(guess)).drop(inside)
+        return frame.with_columns(overall.alias(guess))
+    frame = frame.join(_most_frequent(known, column, [group], guess), on=group, how="left")
+    return frame.with_columns(nw.coalesce(nw.col(guess), overall).alias(guess))
+
+
+def _commonest(known: Any, column: str) -> Any:
+    """Find the most frequent entry of a column, of equally frequent ones the first in order."""
+    (n,) = unused(known, "n")
+    counts = known.group_by(column).agg(nw.len().alias(n))
+    ordered = counts.sort(n, column, descending=[True, False]).head(1)
+    found = ordered.lazy().collect().rows(named=True)
+    return found[0][column] if found else None
 
 
 def _most_frequent(known: Any, column: str, groups: list[str], name: str) -> Any:
     """Find the most frequent entry of each group."""
     n, most = unused(known, "n", "most")
     counts = known.group_by(*groups, column).agg(nw.len().alias(n))
-    if not groups:
-        top = counts.select(nw.col(n).max().alias(most))
-        best = counts.join(top, how="cross").filter(nw.col(n) == nw.col(most))
-        return best.select(nw.col(column).min().alias(name))
     counts = counts.with_columns(nw.col(n).max().over(*groups).alias(most))
     best = counts.filter(nw.col(n) == nw.col(most))
-    return best.group_by(*groups).agg(nw.col(column).min()).rename({column: name})
+    return settle(best.group_by(*groups).agg(nw.col(column).min().alias(name)))
 
 
 def _guess_amount(frame: Any, known: Any, column: str, guess: str) -> Any:
     """Add the baseline estimate of each event: mean, item and user."""
-    mean, item, user = unused(frame, "mean", "item", "user")
-    one = known.select(nw.col(column).mean().alias(mean))
-    rest = known.join(one, how="cross")
-    rest = rest.with_columns((nw.col(column) - nw.col(mean)).alias(guess))
-    items = _pulled(rest, "item", guess, item)
+    above, item, user = unused(frame, "above", "item", "user")
+    mean = one_row(known, nw.col(column).mean().alias(guess))[guess]
+    rest = known.with_columns((nw.col(column) - nw.lit(mean, nw.Float64)).alias(above))
+    items = _pulled(rest, "item", above, item)
     rest = rest.join(items, on="item", how="left")
-    rest = rest.with_columns((nw.col(guess) - nw.col(item).fill_null(0.0)).alias(guess))
-    users = _pulled(rest, "user", guess, user)
-    frame = frame.join(one, how="cross").join(items, on="item", how="left")
-    frame = frame.join(users, on="user", how="left")
-    parts = nw.col(mean) + nw.col(item).fill_null(0.0) + nw.col(user).fill_null(0.0)
-    return frame.with_columns(parts.alias(guess))
+    rest = rest.with_columns((nw.col(above) - nw.col(item).fill_null(0.0)).alias(above))
+    users = _pulled(rest, "user", above, user)
+    frame = frame.join(items, on="item", how="left").join(users, on="user", how="left")
+    parts = nw.col(item).fill_null(0.0) + nw.col(user).fill_null(0.0)
+    return frame.with_columns((parts + nw.lit(mean, nw.Float64)).alias(guess))
 
 
 def _pulled(rest: Any, group: str, column: str, name: str) -> Any:
     """Average what is left over in each group, drawn towards 0 where there is little."""
     (n,) = unused(rest, "n")
     sums = rest.group_by(group).agg(nw.col(column).sum().alias(name), nw.len().alias(n))
-    return sums.select(group, (nw.col(name) / (nw.col(n) + PULL)).alias(name))
+    return settle(sums.select(group, (nw.col(name) / (nw.col(n) + PULL)).alias(name)))
 
 
 def _guess_between(log: Marked, guess: str) -> Any:
     """Add the behavior that stands most often between those before and after each event."""
     alive, before, after = unused(log.frame, "alive", "before", "after")
     frame: Any = log.frame
-    known = log.kept & ~nw.col("time").is_null()
-    frame = frame.with_columns(known.alias(alive))
-    order = ["time", "item", "behavior"]
-    behavior = nw.col("behavior")
+    frame = frame.with_columns((log.kept & ~nw.col("time").is_null()).alias(alive))
+    behavior, order = nw.col("behavior"), ["time", "item", "behavior"]
     frame = frame.with_columns(
         behavior.shift(1).over("user", alive, order_by=order).alias(before),
         behavior.shift(-1).over("user", alive, order_by=order).alias(after),
@@ -251,8 +250,6 @@ def _guess_between(log: Marked, guess: str) -> Any:
     inside = frame.filter(nw.col(alive) & ~behavior.is_null())
     both = inside.filter(~nw.col(before).is_null() & ~nw.col(after).is_null())
     best = _most_frequent(both, "behavior", [before, after], guess)
+    common = nw.lit(_commonest(inside, "behavior"))
     frame = frame.join(best, on=[before, after], how="left")
-    (common,) = unused(frame, "common")
-    frame = frame.join(_most_frequent(inside, "behavior", [], common), how="cross")
-    filled = nw.coalesce(nw.col(guess), nw.col(common)).alias(guess)
-    return frame.with_columns(filled)
+    return frame.with_columns(nw.coalesce(nw.col(guess), common).alias(guess))

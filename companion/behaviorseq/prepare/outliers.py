@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from behaviorseq.arguments import number, whole
-from behaviorseq.event_checks import AMOUNTS
+from behaviorseq.event_checks import AMOUNTS, one_row
 
-from .frames import missing, unused
+from .frames import missing, settle, unused
 from .report import cleaned
 
 if TYPE_CHECKING:
@@ -161,11 +161,10 @@ def _far(
 
 def _centred(frame: Any, column: str, group: str, centre: str, n: str, least: int) -> Any:
     """Add the median of the group of each event, or of all where the group is small."""
-    (overall,) = unused(frame, "overall")
     known = frame.filter(~nw.col(column).is_null())
     medians = known.group_by(group).agg(nw.col(column).median().alias(centre), nw.len().alias(n))
-    medians = medians.filter(nw.col(n) >= least)
-    one = known.select(nw.col(column).median().alias(overall))
-    joined = frame.join(medians, on=group, how="left").join(one, how="cross")
-    filled = nw.coalesce(nw.col(centre), nw.col(overall))
-    return joined.with_columns(filled.alias(centre)).drop(overall)
+    medians = settle(medians.filter(nw.col(n) >= least))
+    overall = one_row(known, nw.col(column).median().alias(centre))[centre]
+    joined = frame.join(medians, on=group, how="left")
+    filled = nw.coalesce(nw.col(centre), nw.lit(overall, nw.Float64))
+    return joined.with_columns(filled.alias(centre))

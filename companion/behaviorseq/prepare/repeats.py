@@ -9,7 +9,7 @@ import narwhals as nw
 
 from behaviorseq.arguments import number, whole
 
-from .frames import is_position, missing, open_frame, span, ticks, unused
+from .frames import is_position, missing, open_frame, settle, span, ticks, unused
 from .report import cleaned
 
 if TYPE_CHECKING:
@@ -153,27 +153,28 @@ def _signs(frame: Any, least_events: int) -> Any:
     events = events.filter(nw.col("events") >= least_events)
     before = nw.col("at").shift(1).over("user", order_by="at")
     events = events.with_columns((nw.col("at") - before).alias("pause"))
-    one = events.group_by("user", "behavior").agg(nw.len().alias("n"))
-    one = one.group_by("user").agg(nw.col("n").max())
+    events = events.with_columns(
+        nw.col("pause").median().over("user").alias("median"),
+        nw.len().over("user", "behavior").alias("same"),
+    )
+    off = (nw.col("pause") - nw.col("median")).abs()
+    events = events.with_columns(
+        (off <= nw.col("median") * NEAR).fill_null(value=False).cast(nw.Int64).alias("near")
+    )
     users = events.group_by("user").agg(
         nw.len().alias("events"),
-        nw.col("pause").median().alias("median"),
         nw.col("pause").sum().alias("span"),
+        nw.col("near").sum().alias("near"),
+        nw.col("same").max().alias("same"),
     )
-    pauses = events.filter(~nw.col("pause").is_null()).select("user", "pause")
-    pauses = pauses.join(users.select("user", "median"), on="user", how="inner")
-    off = (nw.col("pause") - nw.col("median")).abs()
-    near = (off <= nw.col("median") * NEAR).cast(nw.Float64)
-    regular = pauses.with_columns(near.alias("regular")).group_by("user")
-    users = users.join(regular.agg(nw.col("regular").mean()), on="user", how="left")
-    users = users.join(one, on="user", how="left")
-    span = nw.when(nw.col("span") > 0).then(nw.col("span").cast(nw.Float64))
+    pauses = (nw.col("events") - 1).cast(nw.Float64)
+    some, long = nw.when(nw.col("events") > 1), nw.when(nw.col("span") > 0)
     return users.select(
         "user",
         "events",
-        ((nw.col("events") - 1) * HOUR / span).alias("per_hour"),
-        "regular",
-        (nw.col("n") / nw.col("events")).alias("one_behavior"),
+        long.then(pauses * HOUR / nw.col("span").cast(nw.Float64)).alias("per_hour"),
+        some.then(nw.col("near").cast(nw.Float64) / pauses).alias("regular"),
+        (nw.col("same").cast(nw.Float64) / nw.col("events")).alias("one_behavior"),
     )
 
 
@@ -267,7 +268,7 @@ def mark_robots(
     ]
     user, robot = unused(log.frame, "user", "robot")
     robots = measured.filter(sum(shown[1:], start=shown[0]) >= signs)
-    robots = robots.select(nw.col("user").alias(user), nw.lit(1).alias(robot))
+    robots = settle(robots.select(nw.col("user").alias(user), nw.lit(1).alias(robot)))
     frame: Any = log.frame
     joined = frame.join(robots, left_on="user", right_on=user, how="left")
     log = log.on(joined).drop(nw.col(robot) == 1, "robots", "user", "works like a program")
