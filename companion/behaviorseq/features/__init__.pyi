@@ -1,3 +1,10 @@
+from .extract import Features as Features
+from .extract import features_at as features_at
+from .families import Family as Family
+from .families import GraphFeatures as GraphFeatures
+from .families import LearnedFeatures as LearnedFeatures
+from .families import TableFeatures as TableFeatures
+from .families import TextFeatures as TextFeatures
 from .graph import cooccurrence_graph as cooccurrence_graph
 from .graph import item_features as item_features
 from .graph import item_graph as item_graph
