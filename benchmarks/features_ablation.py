@@ -221,17 +221,18 @@ def measured(task: Task) -> list[dict[str, Any]]:
     share = np.concatenate([learn[1], choose[1]]).mean()
     scores = {"base rate": np.full(len(test[1]), share)}
     facts: dict[str, dict[str, Any]] = {"base rate": {"n_features": 0, "setting": {}}}
+    # Boosting refuses a column without any entry, such as a rate of clicks in a log without them.
+    useful = [c for c in learn[0] if learn[0][c].notna().any()]
     for name, families in sets(task.families).items():
-        columns = [c for c in learn[0] if c.partition(":")[0] in families]
+        columns = [c for c in useful if c.partition(":")[0] in families]
         setting, model = chosen(columns, learn, choose)
         scores[name] = model.predict_proba(test[0][columns])[:, 1]
         facts[name] = {"n_features": len(columns), "setting": setting}
     late = [stacked(task, made, at, leak=True) for at in (task.learn, task.choose, task.test)]
-    columns = list(learn[0])
-    setting, model = chosen(columns, late[0], late[1])
+    setting, model = chosen(useful, late[0], late[1])
     for name, rows in (("leak, as judged", late[2]), ("leak, as served", test)):
-        scores[name] = np.clip(model.predict_proba(rows[0][columns])[:, 1], 1e-6, 1 - 1e-6)
-        facts[name] = {"n_features": len(columns), "setting": setting}
+        scores[name] = np.clip(model.predict_proba(rows[0][useful])[:, 1], 1e-6, 1 - 1e-6)
+        facts[name] = {"n_features": len(useful), "setting": setting}
     judge = Judge(test[0].index, test[1])
     common = {"data": task.name, "users": judge.n_users, "buyers": test[1].mean()}
     return [common | row | facts[row["features"]] for row in against(scores, judge)]
