@@ -161,7 +161,7 @@ def integers(frame: Frame, first: int, last: int, name: str) -> Frame:
     return nw.new_series(name, numbers, nw.Int64(), backend=frame.implementation).to_frame().lazy()
 
 
-def settle(frame: Frame) -> Frame:
+def settle(frame: Any) -> Any:
     """Compute a small lazy frame, so that what is made of it does not carry its past along.
 
     Without this a log that is joined with a summary of itself stands for two runs of all that

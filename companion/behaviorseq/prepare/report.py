@@ -123,6 +123,11 @@ class Marked:
         """Events that no step has dropped."""
         return nw.col(self.why) == 0
 
+    @property
+    def order(self) -> list[str]:
+        """What puts events into order: time, and of one time the order of an eager frame."""
+        return ["time", self.row] if isinstance(self.frame, nw.DataFrame) else ["time"]
+
     def drop(self, mask: nw.Expr, step: str, column: str, reason: str) -> Marked:
         """Mark events that are to go, where they are not marked yet."""
         code = nw.lit(len(self.changes) + 1)
