@@ -45,7 +45,7 @@ def test_codes_are_those_of_a_vocabulary() -> None:
 
 def test_unknown_identifiers_are_shown_or_marked() -> None:
     codes = prepare.fit_codes(LOG[LOG["item"] != "item 3"], "item")
-    with pytest.raises(ValueError, match="column `item`: .* has no code") as error:
+    with pytest.raises(ValueError, match=r"column `item`: .* has no code") as error:
         codes.apply(LOG)
     assert "item 3" in str(error.value)
     marked = codes.apply(LOG, name="code", unknown=-1)
