@@ -41,6 +41,10 @@ def spark() -> Iterator[Any]:
         SparkSession.builder.master("local[1]")
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "1")
+        .config("spark.sql.adaptive.enabled", "false")
+        # Compiling each query takes longer than running it on so few rows.
+        .config("spark.sql.codegen.wholeStage", "false")
+        .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         # Times are moments; a zone far from UTC shows where a local time is taken for one.
         .config("spark.sql.session.timeZone", "Asia/Tokyo")
         .getOrCreate()

@@ -98,8 +98,9 @@ def resample(
         own = own.with_columns(amount.otherwise(nw.lit(None, nw.Float64)).alias(name))
         column = nw.col(name)
         summed = own.group_by(by, "window").agg(column.sum() if how == "sum" else column.mean())
-    summed = settle(summed)
-    gridded = _grid(summed, by).join(summed, on=[by, "window"], how="left")
+    sums = settle(summed)
+    grid: Any = _grid(sums, by)
+    gridded = grid.join(sums, on=[by, "window"], how="left")
     filled = nw.col(name) if how == "mean" else nw.col(name).fill_null(0)
     kind = nw.Int64() if how == "count" else nw.Float64()
     return gridded.select(by, "window", filled.cast(kind).alias(name)).to_native()  # type: ignore[no-any-return]  # the kind that came in

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import numpy as np
 import pandas as pd
 
 from behaviorseq.event_checks import check_time, near, one_row, refuse
@@ -149,22 +150,18 @@ def in_ticks(length: timedelta | int) -> int:
 
 
 def integers(frame: Frame, first: int, last: int, name: str) -> Frame:
-    """Make a frame of the same kind with one column, the whole numbers from first to last."""
+    """Make a lazy frame of the same kind with one column, whole numbers from first to last."""
     native: Any = frame.to_native()
     if frame.implementation.is_spark_like():
         return _wrap(native.sparkSession.range(first, last + 1).toDF(name))
     if frame.implementation.is_duckdb():
         query = f'SELECT unnest(range({int(first)}, {int(last) + 1})) AS "{name}"'
         return _wrap(native.query("any", query))
-    made = nw.from_dict(
-        {name: list(range(first, last + 1))},
-        schema={name: nw.Int64()},
-        backend=frame.implementation,
-    )
-    return made if isinstance(frame, nw.DataFrame) else made.lazy()
+    numbers = np.arange(first, last + 1)
+    return nw.new_series(name, numbers, nw.Int64(), backend=frame.implementation).to_frame().lazy()
 
 
-def settle(frame: Frame) -> Frame:
+def settle(frame: Any) -> Any:
     """Compute a small lazy frame, so that what is made of it does not carry its past along.
 
     Without this a log that is joined with a summary of itself stands for two runs of all that

@@ -155,7 +155,11 @@ def _apply(log: Marked, column: str, rule: Rule) -> Marked:
     if name == "constant" or not isinstance(name, str):
         entry = nw.lit(group if name == "constant" else name)
         return log.change(empty, entry, "missing", "filled", "a constant", column)
-    there = set(log.frame.collect_schema().names())
+    schema = log.frame.collect_schema()
+    there = set(schema.names())
+    categories = schema[column] in (nw.Categorical, nw.Enum)
+    if categories:  # they have no order by which one of two equally frequent ones could be taken
+        log = log.on(log.frame.with_columns(nw.col(column).cast(nw.String)))
     (guess,) = unused(log.frame, "guess")
     known = log.frame.filter(log.kept & ~empty)
     frame: Any = log.frame
@@ -174,6 +178,8 @@ def _apply(log: Marked, column: str, rule: Rule) -> Marked:
     log = log.change(
         missing(log.frame, column), None, "missing", "left", "nothing to fill in from", column
     )
+    if categories:
+        log = log.on(log.frame.with_columns(nw.col(column).cast(nw.Categorical)))
     ours = set(log.names) | there
     return log.on(log.frame.select(*(n for n in log.frame.collect_schema().names() if n in ours)))
 

@@ -80,8 +80,15 @@ class Scaler:
         if self.method != "rank":
             amount = _log1p(amount) if self.method == "log" else amount
             return (amount - self.centre) / self.scale
+        # An edge below counts whole, one that is equal half: between two edges it is midway.
         above = [(amount > e).cast(nw.Float64) + (amount >= e).cast(nw.Float64) for e in self.edges]
-        return sum(above[1:], start=above[0]) / (2 * len(self.edges))
+        rank = (sum(above[1:], start=above[0]) - 1.0) / (2.0 * (len(self.edges) - 1))
+        lowest, highest = amount < self.edges[0], amount > self.edges[-1]
+        return (
+            nw.when(lowest)
+            .then(nw.lit(0.0))
+            .otherwise(nw.when(highest).then(nw.lit(1.0)).otherwise(rank))
+        )
 
 
 def fit_scaler(

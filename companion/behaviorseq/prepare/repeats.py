@@ -89,7 +89,7 @@ def mark_duplicates(
     before, order = unused(log.frame, "before", "order")
     # Events that are gone already, and those without a time, are a group of their own.
     alive = (log.kept & ~nw.col("time").is_null()).alias(order)
-    previous = nw.col("time").shift(1).over(*keys, order, order_by="time")
+    previous = nw.col("time").shift(1).over(*keys, order, order_by=log.order)
     frame: Any = log.frame.with_columns(alive).with_columns(previous.alias(before))
     pause = nw.col("time") - nw.col(before)
     alive_now = nw.col(order)

@@ -99,8 +99,8 @@ class Marked:
     Parameters
     ----------
     frame : narwhals frame
-        With columns of ours: ``why`` is 0, or 1 + the place of the change that drops the event;
-        one column for each other change; ``row``, the order of an eager frame.
+        With columns of ours: ``why`` is the place of the change that drops the event, missing
+        where it stays; one column for each other change; ``row``, the order of an eager frame.
     columns : tuple of str
         Those of the log.
     changes : tuple of Change
@@ -121,13 +121,18 @@ class Marked:
     @property
     def kept(self) -> nw.Expr:
         """Events that no step has dropped."""
-        return nw.col(self.why) == 0
+        return nw.col(self.why).is_null()
+
+    @property
+    def order(self) -> list[str]:
+        """What puts events into order: time, and of one time the order of an eager frame."""
+        return ["time", self.row] if isinstance(self.frame, nw.DataFrame) else ["time"]
 
     def drop(self, mask: nw.Expr, step: str, column: str, reason: str) -> Marked:
         """Mark events that are to go, where they are not marked yet."""
-        code = nw.lit(len(self.changes) + 1)
-        goes = self.kept & mask.fill_null(value=False)
-        why = nw.when(goes).then(code).otherwise(nw.col(self.why)).cast(nw.Int32)
+        code = nw.when(mask.fill_null(value=False)).then(nw.lit(float(len(self.changes))))
+        # Named once, so that the formula of many steps does not double with each of them.
+        why = nw.coalesce(nw.col(self.why), code)
         frame: Any = self.frame.with_columns(why.alias(self.why))
         return self._with(frame, Change(step, "dropped", column, reason), self.why)
 
@@ -175,15 +180,17 @@ def open_log(events: Any, *, columns: Iterable[str] = REQUIRED) -> Marked:
     why, row = unused(frame, "why", "row")
     if isinstance(frame, nw.DataFrame):
         frame = frame.with_row_index(row)
-    marked: Any = frame.with_columns(nw.lit(0).cast(nw.Int32).alias(why))
+    marked: Any = frame.with_columns(nw.lit(None, nw.Float64).alias(why))
     return Marked(marked, names, why, row)
 
 
 def close_log(log: Marked) -> tuple[Any, CleaningReport]:
     """Take out what is marked, and count."""
     frame = log.frame
-    places = [(name, i + 1) for i, name in enumerate(log.names)]
-    marks = [nw.col(n) == i if n == log.why else nw.col(n) for n, i in places]
+    marks = [
+        (nw.col(log.why) == i).fill_null(value=False) if name == log.why else nw.col(name)
+        for i, name in enumerate(log.names)
+    ]
     sums = [mark.cast(nw.Int64).sum().alias(f"{i}") for i, mark in enumerate(marks)]
     totals = one_row(frame, nw.len().alias("n"), log.kept.cast(nw.Int64).sum().alias("kept"), *sums)
     if not totals["n"]:
