@@ -1,3 +1,4 @@
+from . import features as features
 from . import prepare as prepare
 from . import simulate as simulate
 from .datasets import Dataset as Dataset
