@@ -1,7 +1,7 @@
 """What each family of features adds to predicting whether a user buys in the next seven days.
 
-Run ``python benchmarks/features_ablation.py``. The data of Complete Journey come from a folder named
-by ``BEHAVIORSEQ_DATA`` or are downloaded; the shop is simulated.
+Run ``python benchmarks/features_ablation.py``. The data of Complete Journey come from a folder
+named by ``BEHAVIORSEQ_DATA`` or are downloaded; the shop is simulated.
 
 Protocol: at each of some weekly moments every known user is described by features of what lies
 before the moment, and the label says whether the user buys in the seven days from it on. Graph,
