@@ -147,7 +147,7 @@ class MultVAE(NetworkRecommender):
     Liang, Krishnan, Hoffman and Jebara, Variational autoencoders for collaborative filtering, WWW
     2018, arXiv 1802.05814. An encoder maps the set of items of a history to a normal distribution
     over a vector :math:`z`, a decoder maps :math:`z` to a score for each item, and training
-    minimises (equation 4 there)
+    minimises
 
     .. math:: -\mathbb{E}_{q(z|u)} \sum_{i \in u} \log \pi_i(z)
               + \beta\, \mathrm{KL}\big(q(z|u) \,\|\, \mathcal{N}(0, I)\big).
@@ -348,7 +348,7 @@ def draw_items(
     """Draw items without repetition, each in proportion to the exponential of its score.
 
     The largest scores, each with Gumbel noise added, are such a draw (Kool, van Hoof and Welling,
-    Stochastic beams and where to find them, ICML 2019, arXiv 1903.06059, section 2.3).
+    Stochastic beams and where to find them, ICML 2019, arXiv 1903.06059).
 
     Parameters
     ----------

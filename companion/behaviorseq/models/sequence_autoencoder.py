@@ -14,7 +14,7 @@ from behaviorseq.models.autoencoder import annealed, checked_lengths, divergence
 from behaviorseq.models.network import ROWS, Dropout, NetworkRecommender, by_length, last_of
 from behaviorseq.training.batches import Batch, Batches
 from behaviorseq.training.checkpoint import fingerprint
-from behaviorseq.training.fit import run_epochs
+from behaviorseq.training.fit import prepare_loss, run_epochs
 from behaviorseq.training.losses import FullSoftmax, Loss
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class SequenceVAE(NetworkRecommender):
             windows=self.training.windows,
             seed=self.training.seed,
         )
-        self.loss.prepare(torch.from_numpy(np.bincount(train.items, minlength=train.n_items)))
+        prepare_loss(self.loss, train, self.training)
         network = self._autoencoder()
 
         def step(batch: Batch, done: float) -> tuple[Tensor, int]:
