@@ -271,7 +271,9 @@ class SequenceNetwork(NetworkRecommender):
         It holds item vectors, ``items = nn.Embedding(n_items, width)``, and its
         ``forward(items, mask)`` takes item codes and what of them is no padding, both
         (n_rows, longest), and gives hidden states, (n_rows, longest, width), each of which
-        depends on its own event and earlier ones alone.
+        depends on its own event and earlier ones alone. Where it has a method ``item_vectors()``,
+        that gives the vectors that items are scored by, (n_items, width), in place of the rows of
+        ``items``.
         """
 
     def new_network(self, n_items: int, n_rows: int) -> torch.nn.Module:
@@ -324,8 +326,9 @@ class SequenceNetwork(NetworkRecommender):
         self.network.eval()
         device = self.network.get_parameter("items.weight").device
         for rows, items, mask in by_length(histories, self.length):
-            hidden = self.network(items.to(device), mask.to(device))  # (n_rows, longest, width)
-            yield rows, last_of(hidden, mask.to(device))
+            there = mask.to(device)
+            hidden = self.network(items.to(device), there)  # (n_rows, longest, width)
+            yield rows, last_of(hidden, there)
 
 
 def by_length(
