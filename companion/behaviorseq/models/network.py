@@ -210,7 +210,8 @@ class NetworkRecommender(Recommender):
         settings = text["settings"]
         if "loss" in settings:
             loss = settings["loss"]
-            settings["loss"] = getattr(losses, loss.pop("name"))(**loss)
+            names = {kind.__name__: kind for kind in _with_subclasses(losses.Loss)}
+            settings["loss"] = names[loss.pop("name")](**loss)
         settings["training"] = Training(**settings["training"])
         model: Self = kinds[text["model"]](**settings)
         tensors, _ = read_tensors(Path(folder) / WEIGHTS)
