@@ -16,9 +16,12 @@ from .models import EASE as EASE
 from .models import BiasedMF as BiasedMF
 from .models import Blend as Blend
 from .models import FeatureModel as FeatureModel
+from .models import GCNRec as GCNRec
 from .models import GRU4Rec as GRU4Rec
 from .models import ItemKNN as ItemKNN
+from .models import LightGCN as LightGCN
 from .models import LSTMRec as LSTMRec
+from .models import MultVAE as MultVAE
 from .models import Oracle as Oracle
 from .models import Popularity as Popularity
 from .models import Random as Random
@@ -31,6 +34,7 @@ from .models import Switch as Switch
 from .models import TextContent as TextContent
 from .models import UserFrequency as UserFrequency
 from .models import UserKNN as UserKNN
+from .models import item_graph as item_graph
 from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source
@@ -46,6 +50,7 @@ from .split import leave_one_out as leave_one_out
 from .stored import stored_results as stored_results
 from .training import GBCE as GBCE
 from .training import BinaryCrossEntropy as BinaryCrossEntropy
+from .training import BPRLoss as BPRLoss
 from .training import FullSoftmax as FullSoftmax
 from .training import SampledSoftmax as SampledSoftmax
 from .training import Training as Training

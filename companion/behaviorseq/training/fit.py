@@ -117,6 +117,7 @@ def fit_network(
     training: Training,
     *,
     length: int = 50,
+    identity: dict[str, Any] | None = None,
     validate: Callable[[], float] | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
@@ -137,6 +138,8 @@ def fit_network(
         Settings of the loop.
     length : int
         Most events that the network reads.
+    identity : dict, optional
+        What else must be the same for a checkpoint to be taken up, as JSON.
     validate : callable, optional
         Called after each epoch, the network not training; higher is better. The best epoch's
         weights are kept in the end, and training stops ``patience`` epochs after it.
@@ -179,7 +182,8 @@ def fit_network(
         step,
         batches,
         training,
-        identity={"loss": repr(loss), "length": length, "data": fingerprint(train)},
+        identity={"loss": repr(loss), "length": length, "data": fingerprint(train)}
+        | (identity or {}),
         validate=validate,
         checkpoint=checkpoint,
         progress=progress,
