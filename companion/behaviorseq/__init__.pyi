@@ -20,6 +20,7 @@ from .models import GCNRec as GCNRec
 from .models import GRU4Rec as GRU4Rec
 from .models import ItemKNN as ItemKNN
 from .models import LightGCN as LightGCN
+from .models import LinearChainCRF as LinearChainCRF
 from .models import LSTMRec as LSTMRec
 from .models import MultVAE as MultVAE
 from .models import Oracle as Oracle
@@ -29,6 +30,7 @@ from .models import RecentPopularity as RecentPopularity
 from .models import Recommender as Recommender
 from .models import SASRec as SASRec
 from .models import SequenceNetwork as SequenceNetwork
+from .models import SequenceTagger as SequenceTagger
 from .models import SequentialRules as SequentialRules
 from .models import Switch as Switch
 from .models import TextContent as TextContent
