@@ -9,6 +9,7 @@ from .evaluation import evaluate as evaluate
 from .evaluation import paired_test as paired_test
 from .events import read_events as read_events
 from .events import validate as validate
+from .features import daily_counts as daily_counts
 from .features import user_statistics as user_statistics
 from .models import ALS as ALS
 from .models import BPR as BPR
@@ -36,6 +37,7 @@ from .models import Switch as Switch
 from .models import TextContent as TextContent
 from .models import UserFrequency as UserFrequency
 from .models import UserKNN as UserKNN
+from .models import WindowClassifier as WindowClassifier
 from .models import item_graph as item_graph
 from .notebook import claim as claim
 from .notebook import record as record

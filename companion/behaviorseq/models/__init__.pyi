@@ -24,5 +24,6 @@ from .popularity import UserFrequency as UserFrequency
 from .recommender import Recommender as Recommender
 from .recurrent import GRU4Rec as GRU4Rec
 from .recurrent import LSTMRec as LSTMRec
+from .series import WindowClassifier as WindowClassifier
 from .tagger import SequenceTagger as SequenceTagger
 from .transformer import SASRec as SASRec
