@@ -3,6 +3,8 @@ from .datasets import Dataset as Dataset
 from .datasets import describe as describe
 from .datasets import list_datasets as list_datasets
 from .datasets import load as load
+from .evaluation import auc_interval as auc_interval
+from .evaluation import auc_test as auc_test
 from .evaluation import bootstrap_interval as bootstrap_interval
 from .evaluation import compare as compare
 from .evaluation import evaluate as evaluate

@@ -55,7 +55,7 @@ def daily_counts(
     Examples
     --------
     >>> log = pd.DataFrame({"user": ["a", "b", "a"], "behavior": ["view", "view", "click"],
-    ...     "time": pd.to_datetime(["2024-01-01 09:00", "2024-01-02", "2024-01-02 23:00"])})
+    ...     "time": pd.to_datetime(["2024-01-01 09:00", "2024-01-02 00:00", "2024-01-02 23:00"])})
     >>> daily_counts(log, ["a", "b"], "2024-01-01", 2, behaviors=["view", "click"]).tolist()
     [[[1.0, 0.0], [0.0, 1.0]], [[0.0, 0.0], [1.0, 0.0]]]
     """

@@ -56,7 +56,8 @@ class WindowBatches:
     def epoch(self, number: int) -> Iterator[WindowBatch]:
         """Go once through all windows."""
         order = np.random.default_rng([self.seed, number]).permutation(len(self.labels))
-        for rows in torch.from_numpy(order).split(self.batch_size):
+        for start in range(0, len(order), self.batch_size):
+            rows = torch.from_numpy(order[start : start + self.batch_size])
             yield WindowBatch(self.windows[rows], self.labels[rows])
 
 
@@ -196,11 +197,11 @@ class WindowClassifier:
 
     def encode(self, windows: ArrayLike) -> NDArray[np.float32]:
         """Give the state after the last day of each window, (n_windows, inner)."""
-        return self._read(windows)[0].numpy()  # type: ignore[no-any-return] # numpy is not told
+        return self._read(windows)[0].numpy()
 
     def predict(self, windows: ArrayLike) -> NDArray[np.float32]:
         """Give the probability of the event after each window, (n_windows,)."""
-        return self._read(windows)[1].sigmoid().numpy()  # type: ignore[no-any-return] # numpy is not told
+        return self._read(windows)[1].sigmoid().numpy()
 
     @torch.no_grad()
     def _read(self, windows: ArrayLike) -> tuple[Tensor, Tensor]:
@@ -210,7 +211,8 @@ class WindowClassifier:
         network = self.network.eval()
         n_series = len(network.center)
         require("windows", tuple(x.shape), x.shape[2] == n_series, f"of {n_series} numbers a day")
-        read = [network(part.to(network.center.device)) for part in x.split(ROWS)]
+        parts = (x[start : start + ROWS] for start in range(0, len(x), ROWS))
+        read = [network(part.to(network.center.device)) for part in parts]
         states, odds = (torch.cat([pair[i] for pair in read]).cpu() for i in range(2))
         return states, odds
 

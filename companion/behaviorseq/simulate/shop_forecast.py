@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
-
-
-def begun_only(people: People, second: float) -> People:
-    """Give the same people without the missions that begin at a time or later."""
-    begun = people.mission_bounds[:, :, :1] < second
-    return replace(people, mission_bounds=np.where(begun, people.mission_bounds, np.inf))
 
 
 def purchase_chance(
