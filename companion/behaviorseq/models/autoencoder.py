@@ -58,9 +58,11 @@ class BagAutoencoder(nn.Module):
     def encode(self, bag: Bag) -> tuple[Tensor, Tensor]:
         """Give mean and logarithm of the variance of each row's vector, both (n_rows, latent).
 
-        A bag of n items enters as n values of 1 / sqrt(n), a vector of length 1.
+        A bag enters as a vector of length 1: n items that weigh alike as n times 1 / sqrt(n).
         """
-        values = self.drop(bag.lengths[bag.owners].to(self.read_bias.dtype).rsqrt())  # (n_pairs,)
+        weights = bag.weights.to(self.read_bias.dtype)  # (n_pairs,)
+        squares = weights.new_zeros(len(bag.rows)).index_add(0, bag.owners, weights.square())
+        values = self.drop(weights * squares.rsqrt()[bag.owners])  # (n_pairs,)
         read = F.embedding_bag(
             bag.items,
             self.read.weight,
@@ -113,6 +115,31 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (log_variance.exp() + mean.square() - 1 - log_variance).sum(dim=1)
 
 
+def annealed(beta: float, share: float, done: float) -> float:
+    """Give the weight of the divergence when the share ``done`` of all training steps is behind.
+
+    Parameters
+    ----------
+    beta : float
+        The weight in the end.
+    share : float
+        Share of all steps over which it rises from 0.
+    done : float
+        From 0 to 1.
+
+    Returns
+    -------
+    float
+        The weight.
+
+    Examples
+    --------
+    >>> [annealed(0.2, 0.5, done) for done in (0.0, 0.25, 0.5, 1.0)]
+    [0.0, 0.1, 0.2, 0.2]
+    """
+    return beta if done >= share else beta * done / share
+
+
 @dataclass(eq=False, kw_only=True)
 class MultVAE(NetworkRecommender):
     r"""A variational autoencoder of histories with a multinomial likelihood.
@@ -131,8 +158,9 @@ class MultVAE(NetworkRecommender):
     training. Different: the loss is divided by the number of items of the batch, which changes
     the length of steps only.
 
-    The score is the decoder's at the posterior's mean. Neither the order nor the number of
-    events of one item counts. An empty history gets popularity.
+    The score is the decoder's at the posterior's mean. Training knows neither the order nor the
+    number of events of one item; the history that is scored may be read with recency decay, an
+    addition. An empty history gets popularity.
 
     Parameters
     ----------
@@ -146,6 +174,9 @@ class MultVAE(NetworkRecommender):
         Weight of the divergence in the end, 0 or more; 1 is the evidence lower bound.
     anneal : float
         Share of all training steps over which the weight rises from 0; 0 starts with ``beta``.
+    decay : float, optional
+        Weight of an event of the history that is read is ``decay ** position_from_end``, summed
+        for an item that recurs. None: order does not count.
     training : Training
         Settings of the loop, the seed among them; ``batch_size`` histories in a step,
         ``windows`` is not used.
@@ -169,6 +200,7 @@ class MultVAE(NetworkRecommender):
     dropout: float = 0.5
     beta: float = 0.2
     anneal: float = 0.5
+    decay: float | None = None
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -178,6 +210,8 @@ class MultVAE(NetworkRecommender):
         require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
         require("beta", self.beta, 0 <= self.beta < np.inf, "0 or more")
         require("anneal", self.anneal, 0 <= self.anneal <= 1, "in [0, 1]")
+        ok = self.decay is None or 0 < self.decay <= 1
+        require("decay", self.decay, ok, "above 0 and at most 1, or None")
 
     def new_network(self, n_items: int, n_rows: int) -> BagAutoencoder:
         """Make the autoencoder, untrained."""
@@ -188,10 +222,8 @@ class MultVAE(NetworkRecommender):
 
         def step(bag: Bag, done: float) -> tuple[Tensor, int]:
             scores, mean, log_variance = self.network(bag)
-            beta = self.beta if done >= self.anneal else self.beta * done / self.anneal
-            loss = bag_cross_entropy(scores, bag) + beta * divergence(
-                mean, log_variance
-            )  # (n_rows,)
+            kl = divergence(mean, log_variance)  # (n_rows,)
+            loss = bag_cross_entropy(scores, bag) + annealed(self.beta, self.anneal, done) * kl
             return loss.sum() / len(bag.items), len(bag.items)
 
         options["identity"] = {"data": fingerprint(train), **options["identity"]}
@@ -234,7 +266,7 @@ class MultVAE(NetworkRecommender):
         if not histories.n_events:
             return
         network = self._autoencoder()
-        bags = Bags(histories)
+        bags = Bags(histories, decay=self.decay)
         for start in range(0, len(bags.rows), ROWS):
             rows = bags.rows[start : start + ROWS]
             mean, _ = network.encode(bags.of(rows).to(network.read_bias.device))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from behaviorseq.arguments import is_count, require
 from behaviorseq.models.graph import Graph, normalized
 from behaviorseq.models.network import NetworkRecommender
-from behaviorseq.models.recommender import binary
+from behaviorseq.models.recommender import binary, decayed_counts
 from behaviorseq.training.bags import Bag, Bags, bag_cross_entropy
 from behaviorseq.training.checkpoint import fingerprint
 from behaviorseq.training.fit import run_epochs
@@ -130,7 +130,9 @@ class LightGCN(NetworkRecommender):
     those of training. So for a training user with the training history the score differs from
     the paper's by exactly :math:`e_u^{(0)\top} e_i / (K + 1)`, and with ``free_users=False``,
     where :math:`e_u^{(0)} = 0` in training too, not at all. An item without a training user adds
-    nothing to a history but its share of :math:`|N_u|`. An empty history gets popularity.
+    nothing to a history but its share of :math:`|N_u|`. With recency decay, an addition, an item
+    of a history that is read counts by its weight, and :math:`|N_u|` is the sum of weights. An
+    empty history gets popularity.
 
     Different from the paper: the loss is free, softmax over all items unless said otherwise,
     where the paper takes one negative (:class:`BPRLoss`); a batch holds some users with all
@@ -144,6 +146,9 @@ class LightGCN(NetworkRecommender):
         The number K of steps through the graph, 1 or more.
     free_users : bool
         Whether training users have vectors :math:`e_u^{(0)}` of their own, as in the paper.
+    decay : float, optional
+        Weight of an event of the history that is read is ``decay ** position_from_end``, summed
+        for an item that recurs. None: order does not count.
     loss : Loss
         What to minimise.
     training : Training
@@ -167,6 +172,7 @@ class LightGCN(NetworkRecommender):
     width: int = 64
     layers: int = 3
     free_users: bool = True
+    decay: float | None = None
     loss: Loss = field(default_factory=FullSoftmax)
 
     def __post_init__(self) -> None:
@@ -174,6 +180,8 @@ class LightGCN(NetworkRecommender):
         for name in ("width", "layers"):
             value = getattr(self, name)
             require(name, value, is_count(value), "a whole number of 1 or more")
+        ok = self.decay is None or 0 < self.decay <= 1
+        require("decay", self.decay, ok, "above 0 and at most 1, or None")
 
     def new_network(self, n_items: int, n_rows: int) -> LightGraph:
         """Make the network, untrained, over a graph without edges."""
@@ -221,8 +229,12 @@ class LightGCN(NetworkRecommender):
         degree = network.graph.degrees()[network.n_users :].cpu().numpy()
         sent = steps[:-1].sum(axis=0) / (len(steps) * np.sqrt(np.maximum(degree, 1)))[:, None]
         sent[degree == 0] = 0
-        taken = binary(histories.to_csr())
-        root = np.sqrt(np.maximum(np.diff(taken.indptr), 1))
+        if self.decay is None:
+            taken = binary(histories.to_csr())
+        else:
+            taken = decayed_counts(histories, self.decay)
+        total = np.asarray(taken.sum(axis=1))
+        root = np.sqrt(np.where(total > 0, total, 1))
         vectors: NDArray[np.float32] = (taken @ sent / root[:, None]).astype(np.float32)
         return vectors
 

@@ -28,11 +28,14 @@ class Bag:
         Item codes, each once in a row, row after row, int64, shape (n_pairs,).
     offsets : Tensor
         Where each row begins in ``items``, and the end of the last, int64, shape (n_rows + 1,).
+    weights : Tensor
+        How much each item counts in its row, float32, shape (n_pairs,).
     """
 
     rows: torch.Tensor
     items: torch.Tensor
     offsets: torch.Tensor
+    weights: torch.Tensor
 
     @property
     def lengths(self) -> torch.Tensor:
@@ -47,7 +50,7 @@ class Bag:
 
     def to(self, device: torch.device) -> Bag:
         """Copy to a device, without waiting for it."""
-        parts = (self.rows, self.items, self.offsets)
+        parts = (self.rows, self.items, self.offsets, self.weights)
         return Bag(*(part.to(device, non_blocking=True) for part in parts))
 
 
@@ -62,6 +65,9 @@ class Bags:
         Number of rows in a batch; the last of an epoch may have fewer.
     seed : int
         The order of rows depends on it and on the number of the epoch, on nothing else.
+    decay : float, optional
+        An event weighs ``decay ** position_from_end``, and an item the sum of its events. None:
+        every item weighs 1.
 
     Raises
     ------
@@ -75,15 +81,25 @@ class Bags:
     >>> log = pd.DataFrame({"user": [1, 1, 1, 2, 2], "item": list("abaca"),
     ...                     "time": [0, 1, 2, 0, 1], "behavior": "view"})
     >>> bags = Bags(Sequences.from_events(log), batch_size=2)
-    >>> bags.of(np.array([0, 1]))
-    Bag(rows=tensor([0, 1]), items=tensor([0, 1, 0, 2]), offsets=tensor([0, 2, 4]))
+    >>> bag = bags.of(np.array([0, 1]))
+    >>> bag.items, bag.offsets
+    (tensor([0, 1, 0, 2]), tensor([0, 2, 4]))
     """
 
-    def __init__(self, sequences: Sequences, *, batch_size: int = 128, seed: int = 0) -> None:
+    def __init__(
+        self,
+        sequences: Sequences,
+        *,
+        batch_size: int = 128,
+        seed: int = 0,
+        decay: float | None = None,
+    ) -> None:
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more: {batch_size}")
-        matrix = sequences.to_csr()
+        back = sequences.position_from_end
+        matrix = sequences.to_csr(None if decay is None else np.power(float(decay), back))
         self._items, self._offsets = matrix.indices, matrix.indptr.astype(np.int64)
+        self._weights = np.ones_like(matrix.data) if decay is None else matrix.data
         self.rows: NDArray[np.int64] = np.flatnonzero(np.diff(self._offsets))
         if not len(self.rows):
             raise ValueError("no history has an event: there is nothing to learn from")
@@ -109,8 +125,8 @@ class Bags:
         starts, stops = self._offsets[rows], self._offsets[rows + 1]
         offsets = np.concatenate([[0], np.cumsum(stops - starts)])
         index = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], stops - starts)
-        parts = (rows, self._items[index].astype(np.int64), offsets)
-        return Bag(*(torch.from_numpy(np.asarray(part, dtype=np.int64)) for part in parts))
+        parts = (rows, self._items[index].astype(np.int64), offsets, self._weights[index])
+        return Bag(*(torch.from_numpy(part) for part in parts))
 
 
 def bag_cross_entropy(scores: torch.Tensor, bag: Bag) -> torch.Tensor:
