@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from behaviorseq import Sequences, SequenceTagger, Training
-from behaviorseq.training.tagged import TaggedBatches, event_numbers
+from behaviorseq.training.tagged import TaggedBatches
 
 NAMES = ("calm", "busy")
 FAST = Training(epochs=6, batch_size=16, learning_rate=0.01)
@@ -132,41 +132,6 @@ def test_the_best_epoch_is_kept():
     assert kept.history["epoch"].tolist() == [1, 2, 3, 4]
     same = SequenceTagger(label_names=NAMES, training=dataclasses.replace(FAST, epochs=2))
     assert (kept.probabilities(train) == same.fit(train, state).probabilities(train)).all()
-
-
-def test_each_event_is_in_one_piece():
-    histories, state = make(20)
-    batches = TaggedBatches(histories, state, batch_size=4, length=7)
-    seen = np.zeros(histories.n_events, dtype=int)
-    for start in range(0, len(batches.starts), 5):
-        pieces = np.arange(start, min(start + 5, len(batches.starts)))
-        place, batch = batches.of(pieces)
-        cells = place[batch.mask].numpy()
-        seen[cells] += 1
-        assert (batch.items[batch.mask].numpy() == histories.items[cells]).all()
-        assert (batch.labels[batch.mask].numpy() == state[cells]).all()
-        assert (
-            histories.row_of_event[cells]
-            == np.repeat(histories.row_of_event[batches.starts[pieces]], batches.lengths[pieces])
-        ).all()
-    assert (seen == 1).all()
-    assert batches.lengths.max() <= 7
-    epoch = list(batches.epoch(0))
-    assert len(epoch) == len(batches)
-    assert sum(int(batch.mask.sum()) for batch in epoch) == histories.n_events
-
-
-def test_numbers_of_events_by_a_loop():
-    histories, _ = make(20)
-    found = event_numbers(histories)
-    for row in range(len(histories)):
-        begin = histories.offsets[row]
-        items = histories[row].tolist()
-        for place, item in enumerate(items):
-            at = begin + place
-            gap = (histories.times[at] - histories.times[at - 1]) / np.timedelta64(1, "h")
-            expected = [np.log1p(gap) if place else 0, np.log1p(items[:place].count(item))]
-            np.testing.assert_allclose(found[at], [*expected, place == 0], rtol=1e-5)
 
 
 def test_an_empty_history_and_a_log_without_times_or_behaviors():
