@@ -34,6 +34,7 @@ from .models import Recommender as Recommender
 from .models import SASRec as SASRec
 from .models import SequenceNetwork as SequenceNetwork
 from .models import SequenceTagger as SequenceTagger
+from .models import SequenceVAE as SequenceVAE
 from .models import SequentialRules as SequentialRules
 from .models import Switch as Switch
 from .models import TextContent as TextContent

@@ -24,6 +24,7 @@ from .popularity import UserFrequency as UserFrequency
 from .recommender import Recommender as Recommender
 from .recurrent import GRU4Rec as GRU4Rec
 from .recurrent import LSTMRec as LSTMRec
+from .sequence_autoencoder import SequenceVAE as SequenceVAE
 from .series import WindowClassifier as WindowClassifier
 from .tagger import SequenceTagger as SequenceTagger
 from .transformer import SASRec as SASRec
