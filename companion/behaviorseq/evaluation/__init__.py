@@ -1,5 +1,6 @@
 """Judging recommenders: ranking metrics, evaluation of a model, comparison of models."""
 
+from behaviorseq.evaluation.binary import auc_interval, auc_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
 from behaviorseq.evaluation.ranking import ranking_metrics
 from behaviorseq.evaluation.significance import (
@@ -14,6 +15,8 @@ __all__ = [
     "Evaluation",
     "Interval",
     "PairedTest",
+    "auc_interval",
+    "auc_test",
     "bootstrap_interval",
     "compare",
     "evaluate",
