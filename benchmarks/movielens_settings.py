@@ -86,23 +86,27 @@ def families(items: pd.DataFrame) -> dict[str, tuple[Callable[..., Recommender],
         ),
         "ALS": (
             ALS,
-            {"factors": (32,), "alpha": (0.1, 0.3, 1.0, 5.0), "regularization": (1.0, 3.0, 10.0)},
+            {
+                "factors": (16, 32, 64),
+                "alpha": (0.1, 0.5, 2.0),
+                "regularization": (1.0, 5.0, 20.0),
+            },
         ),
         "BPR": (
             BPR,
             {
                 "draw": ("uniform", "popular"),
+                "learning_rate": (0.1, 0.2, 0.4),
                 "regularization": (0.005, 0.01, 0.02),
-                "epochs": (20, 40),
             },
         ),
         "MF, ratings": (BiasedMF, {"regularization": (0.02, 0.05, 0.1), "epochs": (5, 10, 20)}),
         "MF, taken or not": (
             BiasedMF,
             {
-                "negatives": (4, 8),
-                "learning_rate": (0.05, 0.1),
-                "regularization": (0.005, 0.01),
+                "negatives": (8,),
+                "learning_rate": (0.05, 0.1, 0.2),
+                "regularization": (0.003, 0.01, 0.03),
                 "epochs": (10,),
             },
         ),
