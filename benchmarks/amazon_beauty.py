@@ -70,7 +70,7 @@ Grid = dict[str, tuple[Any, ...]]
 GRIDS: dict[Kind, tuple[tuple[Grid, ...], tuple[float | None, ...]]] = {
     ItemKNN: (
         ({"shrink": (0.0, 10.0, 20.0, 50.0, 100.0, 200.0)},),
-        (0.3, 0.5, 0.6, 0.7, 0.8, 1.0),
+        (0.5, 0.6, 0.7, 0.8, 1.0),
     ),
     UserKNN: (
         ({"k": (20, 50, 100, 200, 500), "shrink": (0.0, 10.0, 30.0)},),
@@ -84,16 +84,18 @@ GRIDS: dict[Kind, tuple[tuple[Grid, ...], tuple[float | None, ...]]] = {
     attribute_content: (({"weighting": ("tf-idf", "bag of words")},), (0.3, 0.5, 0.7, 1.0)),
     ALS: (
         (
-            {
-                "factors": (64,),
-                "alpha": (1.0, 5.0, 20.0, 50.0, 100.0),
-                "regularization": (3.0, 10.0, 30.0, 100.0),
-            },
-            {"factors": (128,), "alpha": (50.0,), "regularization": (30.0, 100.0)},
+            {"factors": (64,), "alpha": (5.0, 20.0, 50.0), "regularization": (3.0, 10.0, 30.0)},
+            {"factors": (128,), "alpha": (20.0,), "regularization": (10.0, 30.0)},
         ),
         (),
     ),
-    BPR: (({"factors": (32,), "draw": ("uniform", "popular"), "epochs": (20, 40)},), ()),
+    BPR: (
+        (
+            {"factors": (32,), "draw": ("uniform", "popular"), "epochs": (20, 40)},
+            {"factors": (32,), "learning_rate": (0.2, 0.4), "epochs": (40,)},
+        ),
+        (),
+    ),
 }
 # Named in advance, whatever validation prefers: floors, and what order in the history is worth.
 FIXED = (Random(SEED), Popularity(), ItemKNN(shrink=10.0, decay=0.7))
