@@ -92,7 +92,7 @@ GRIDS: dict[Kind, tuple[tuple[Grid, ...], tuple[float | None, ...]]] = {
     BPR: (
         (
             {"factors": (32,), "draw": ("uniform", "popular"), "epochs": (20, 40)},
-            {"factors": (32,), "learning_rate": (0.2, 0.4), "epochs": (40,)},
+            {"factors": (32,), "learning_rate": (0.2,), "epochs": (40, 80)},
         ),
         (),
     ),

@@ -72,7 +72,7 @@ def families(items: pd.DataFrame) -> dict[str, tuple[Callable[..., Recommender],
     """Give the models that stand alone, each with its grid."""
     columns = ["title", "genres"]
     return {
-        "recent popularity": (RecentPopularity, {"days": (1, 3, 7, 14, 30)}),
+        "recent popularity": (RecentPopularity, {"days": (1, 3, 7, 14, 30, 90)}),
         "bag of words": (
             lambda decay: TextContent(items, columns, decay=decay, weighting="bag of words"),
             {"decay": DECAYS},
@@ -88,16 +88,16 @@ def families(items: pd.DataFrame) -> dict[str, tuple[Callable[..., Recommender],
             ALS,
             {
                 "factors": (16, 32, 64),
-                "alpha": (0.1, 0.5, 2.0),
-                "regularization": (1.0, 5.0, 20.0),
+                "alpha": (0.02, 0.1, 1.0),
+                "regularization": (0.3, 1.0, 5.0),
             },
         ),
         "BPR": (
             BPR,
             {
                 "draw": ("uniform", "popular"),
-                "learning_rate": (0.1, 0.2, 0.4),
-                "regularization": (0.005, 0.01, 0.02),
+                "learning_rate": (0.05, 0.1, 0.2),
+                "regularization": (0.005, 0.02),
             },
         ),
         "MF, ratings": (BiasedMF, {"regularization": (0.02, 0.05, 0.1), "epochs": (5, 10, 20)}),
