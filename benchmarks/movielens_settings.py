@@ -8,7 +8,9 @@ are fitted on ``split.train`` and judged by NDCG@10 on ``split.validation``, all
 those of the history left out. No test target is looked at; a setting for the split by time is not
 chosen on leave-one-out, whose targets lie after the moment. Every setting of each grid is a row;
 the chapter takes the best row of each family. The values of the other settings are the models'
-defaults.
+defaults. Grids were widened until the best row of leave-one-out lay inside, or its neighbors
+differed by far less than its interval (ALS, BPR, the support vector machine), or what lies beyond
+takes longer to fit than the chapter may (hidden units, drawn zeros of squared error).
 """
 
 from __future__ import annotations
