@@ -65,7 +65,8 @@ def attribute_content(weighting: Literal["tf-idf", "bag of words"], decay: float
 
 
 # What is fitted, and how the history is weighed: decay plays no part in fitting. ALS and BPR know
-# no order. A second grid looks further where the first one is too dear to be wide.
+# no order. A second grid looks further where the first one is too dear to be wide. ALS gains with
+# the factors up to the 128 tried here; more take longer than all the rest.
 Grid = dict[str, tuple[Any, ...]]
 GRIDS: dict[Kind, tuple[tuple[Grid, ...], tuple[float | None, ...]]] = {
     ItemKNN: (
