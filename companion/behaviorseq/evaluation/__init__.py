@@ -1,5 +1,6 @@
 """Judging recommenders: ranking metrics, evaluation of a model, comparison of models."""
 
+from behaviorseq.evaluation.likelihood import cross_entropy
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
 from behaviorseq.evaluation.ranking import ranking_metrics
 from behaviorseq.evaluation.significance import (
@@ -16,6 +17,7 @@ __all__ = [
     "PairedTest",
     "bootstrap_interval",
     "compare",
+    "cross_entropy",
     "evaluate",
     "paired_test",
     "ranking_metrics",
