@@ -8,15 +8,15 @@ Protocol: users are dealt out at random, 70% to learn from, 10% for validation, 
 each of the latter up to ten last events are targets, each with the history before it. All items are
 ranked; in the shop, where people click the same again, seen items stay in. Cross-entropy is in
 nats, over the same items; each measure is a mean over users of the mean over their targets. SASRec,
-2 layers, 2 heads, the last 50 events, full softmax, batches of 32 windows, Adam, at most 40 epochs,
-stopped 3 epochs after the best cross-entropy on validation, the best epoch kept. Of three pairs of
-learning rate and dropout each point takes the best on validation with seed 0; that pair is run with
-two more seeds, which also deal the users and, in the shop, make the world (in 'shop, small', of
-which the notebook makes its own runs, with seed 0 alone). Intervals are over users of all seeds.
-'parameters': widths differ, all training users. 'users': width 32, the first of the training users.
-'train': the same measure on as many training users as there are test users. MovieLens 100K: its
-times are those at which ratings were typed in, and most of them are tied; the order of ties is
-random.
+2 layers, 2 heads, the last 50 events, full softmax, batches of 32 windows, Adam, at most 80 epochs,
+stopped 3 epochs after the best cross-entropy on validation, the best epoch kept. Of two dropouts
+(none, and 0.3, at learning rate 0.01) each point takes the better on validation with seed 0, and is
+run with two more seeds, which also deal the users and, in the shop, make the world (in 'shop,
+small', of which the notebook makes its own runs, with seed 0 alone). Intervals are over users of
+all seeds. 'parameters': widths differ, all training users. 'users': width 32, the first of the
+training users. 'train': the same measure on as many training users as there are test users.
+MovieLens 100K: its times are those at which ratings were typed in, and most of them are tied; the
+order of ties is random.
 """
 
 from __future__ import annotations
@@ -52,10 +52,10 @@ from behaviorseq import (
 from behaviorseq.split import Holdout
 from measure import LIBRARIES, write_result
 
-WIDTHS = (4, 8, 16, 32, 64, 128)
-SHARES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+WIDTHS = (4, 8, 16, 32, 64)
+SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 WIDTH = 32  # where the number of users differs
-SETTINGS = ((0.01, 0.0), (0.01, 0.3), (0.005, 0.3))  # learning rate, dropout
+SETTINGS = ((0.01, 0.0), (0.01, 0.3))  # learning rate, dropout
 SHOPS = {
     "shop, small": {"n_users": 800, "n_items": 500, "days": 60},
     "shop": {"n_users": 2_000, "n_items": 1_000, "days": 60},
@@ -124,7 +124,7 @@ def trained(run: Run) -> dict[str, Any]:
         dropout=run.dropout,
         loss=FullSoftmax(),
         training=Training(
-            epochs=40, batch_size=32, learning_rate=run.learning_rate, seed=run.seed, device="cpu"
+            epochs=80, batch_size=32, learning_rate=run.learning_rate, seed=run.seed, device="cpu"
         ),
     )
     start = time.process_time()
@@ -199,6 +199,8 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
         table[name] = round(float(np.mean([row[name] for row in rows])), 1)
     for name in ("validation", "train"):
         table[name] = round(float(np.mean([row[name] for row in rows])), 4)
+    if first["share"] < 1:
+        table["train"] = None  # some of those users were not learned from
     for name in ("test", "ndcg"):
         each = [row[f"{name}_by_user"] for row in rows]
         value, low, high = bootstrap_interval(np.concatenate(each))
