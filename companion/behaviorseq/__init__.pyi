@@ -8,6 +8,7 @@ from .evaluation import compare as compare
 from .evaluation import cross_entropy as cross_entropy
 from .evaluation import evaluate as evaluate
 from .evaluation import paired_test as paired_test
+from .evaluation import shuffle_test as shuffle_test
 from .events import read_events as read_events
 from .events import validate as validate
 from .models import ALS as ALS

@@ -1,6 +1,7 @@
 """Judging recommenders: ranking metrics, evaluation of a model, comparison of models."""
 
 from behaviorseq.evaluation.likelihood import cross_entropy
+from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
 from behaviorseq.evaluation.ranking import ranking_metrics
 from behaviorseq.evaluation.significance import (
@@ -14,6 +15,7 @@ from behaviorseq.evaluation.significance import (
 __all__ = [
     "Evaluation",
     "Interval",
+    "OrderTest",
     "PairedTest",
     "bootstrap_interval",
     "compare",
@@ -22,4 +24,5 @@ __all__ = [
     "paired_test",
     "ranking_metrics",
     "self_information",
+    "shuffle_test",
 ]
