@@ -52,6 +52,7 @@ def shuffle_test(
     metric: str = "NDCG@10",
     *,
     last: int | None = None,
+    keep: int = 0,
     shuffles: int = 3,
     exclude_seen: bool = True,
     seed: int = 0,
@@ -73,6 +74,9 @@ def shuffle_test(
     last : int, optional
         Cut histories to so many last events before. A model that reads no more than these would
         otherwise also get other events by the shuffle, not just another order.
+    keep : int
+        So many last events stay where they are: with 1, what is lost is what order was worth
+        beyond knowing which event came last.
     shuffles : int
         How often each history is shuffled; the metric is averaged for each user.
     exclude_seen : bool
@@ -109,7 +113,7 @@ def shuffle_test(
     """
     require("shuffles", shuffles, is_count(shuffles), "a whole number of 1 or more")
     histories = holdout.histories if last is None else holdout.histories.last(last)
-    mixed = [histories.shuffled(seed + i) for i in range(shuffles)]
+    mixed = [histories.shuffled(seed + i, keep=keep) for i in range(shuffles)]
 
     def per_user(asked: Holdout) -> NDArray[np.float64]:
         scores = evaluate(model, asked, [metric], exclude_seen=exclude_seen)

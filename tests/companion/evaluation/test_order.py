@@ -45,6 +45,15 @@ def test_a_model_without_order_loses_nothing(split: Split) -> None:
     assert found.overlap == 1
 
 
+def test_a_model_that_reads_the_last_event_alone_loses_nothing_if_it_stays(split: Split) -> None:
+    rules = SequentialRules(steps=1, decay=0).fit(split.train)
+    assert shuffle_test(rules, split.test, keep=1, exclude_seen=False).lost == (0, 0, 0)
+    decayed = SequentialRules(steps=1, decay=0.9).fit(split.train)  # it reads the others too
+    with_order = decayed.score(split.test.histories)
+    mixed = split.test.histories.shuffled(0, keep=1)
+    assert not np.allclose(with_order, decayed.score(mixed))
+
+
 def test_same_as_by_hand(split: Split) -> None:
     rules = SequentialRules(steps=3, decay=0.5).fit(split.train)
     found = shuffle_test(rules, split.test, last=4, shuffles=2, seed=5)
