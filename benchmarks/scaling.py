@@ -14,9 +14,9 @@ stopped 3 epochs after the best cross-entropy on validation, the best epoch kept
 run with two more seeds, which also deal the users and, in the shop, make the world. Intervals are
 over users of all seeds. 'parameters': widths differ, all training users. 'users': width 32, the
 first of the training users. 'train': the same measure on as many training users as there are test
-users. MovieLens 100K: the last 60 ratings of each user, so films rated before those are not left out of a
-ranking; its times are those at which ratings were typed in, and most of them are tied; the order of
-ties is random.
+users. MovieLens 100K: the last 60 ratings of each user, so films rated before those are not left
+out of a ranking; its times are those at which ratings were typed in, and most of them are tied; the
+order of ties is random.
 """
 
 from __future__ import annotations
@@ -52,13 +52,12 @@ from behaviorseq import (
 from behaviorseq.split import Holdout
 from measure import LIBRARIES, write_result
 
-WIDTHS = (4, 8, 16, 32, 64)
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 WIDTH = 32  # where the number of users differs
 SETTINGS = ((0.01, 0.0), (0.01, 0.3))  # learning rate, dropout
 SHOP = {"n_users": 800, "n_items": 500, "days": 60}
 REAL = "movielens-100k"
-DATA = ("shop", REAL)
+WIDTHS = {"shop": (4, 8, 16, 32, 64), REAL: (4, 8, 16, 32)}
+SHARES = {"shop": (1 / 16, 1 / 8, 1 / 4, 1 / 2), REAL: (1 / 8, 1 / 4, 1 / 2)}
 SEEDS = (0, 1, 2)
 KEPT = Path(__file__).parents[1] / "_build" / "benchmarks" / "scaling.jsonl"
 
@@ -148,9 +147,9 @@ def trained(run: Run) -> dict[str, Any]:
 
 def points() -> Iterator[tuple[str, str, int, float]]:
     """Give the data, the curve, the width and the share of users of each point."""
-    for data in DATA:
-        yield from ((data, "parameters", width, 1.0) for width in WIDTHS)
-        yield from ((data, "users", WIDTH, share) for share in SHARES)
+    for data in WIDTHS:
+        yield from ((data, "parameters", width, 1.0) for width in WIDTHS[data])
+        yield from ((data, "users", WIDTH, share) for share in SHARES[data])
 
 
 class Kept:
@@ -271,8 +270,8 @@ def main() -> None:
     runs: dict[tuple[str, str], list[list[dict[str, Any]]]] = {}
     for data, curve, width, share in points():
         runs.setdefault((data, curve), []).append(chosen(kept, data, curve, width, share))
-    for data in DATA:  # with all users: the point is already on the other curve
-        runs[data, "users"].append(runs[data, "parameters"][WIDTHS.index(WIDTH)])
+    for data in WIDTHS:  # with all users: the point is already on the other curve
+        runs[data, "users"].append(runs[data, "parameters"][WIDTHS[data].index(WIDTH)])
     rows = [summary(point) | {"curve": curve} for (_, curve), of in runs.items() for point in of]
     fits = [{"data": data} | fitted(curve, of) for (data, curve), of in runs.items()]
     write_result(
@@ -284,7 +283,7 @@ def main() -> None:
         seeds=SEEDS,
         shop=SHOP,
         fits=fits,
-        bounds=[bounds(data) for data in DATA],
+        bounds=[bounds(data) for data in WIDTHS],
         cpu_minutes=round(kept.seconds / 60, 1),
     )
     print(pd.DataFrame(rows).drop(columns=["in_item_vectors"]).to_string())
