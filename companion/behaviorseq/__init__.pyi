@@ -7,8 +7,10 @@ from .evaluation import auc_interval as auc_interval
 from .evaluation import auc_test as auc_test
 from .evaluation import bootstrap_interval as bootstrap_interval
 from .evaluation import compare as compare
+from .evaluation import cross_entropy as cross_entropy
 from .evaluation import evaluate as evaluate
 from .evaluation import paired_test as paired_test
+from .evaluation import shuffle_test as shuffle_test
 from .events import read_events as read_events
 from .events import validate as validate
 from .features import daily_counts as daily_counts
@@ -46,6 +48,7 @@ from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source
 from .notebook import use_style as use_style
+from .scaling import fit_scaling_curve as fit_scaling_curve
 from .sequences import Sequences as Sequences
 from .sequences import Vocabulary as Vocabulary
 from .shape import fit_power_law as fit_power_law
@@ -61,3 +64,5 @@ from .training import BPRLoss as BPRLoss
 from .training import FullSoftmax as FullSoftmax
 from .training import SampledSoftmax as SampledSoftmax
 from .training import Training as Training
+from .user_split import prefixes as prefixes
+from .user_split import user_groups as user_groups
