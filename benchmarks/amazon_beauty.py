@@ -66,7 +66,8 @@ def attribute_content(weighting: Literal["tf-idf", "bag of words"], decay: float
 
 # What is fitted, and how the history is weighed: decay plays no part in fitting. ALS and BPR know
 # no order. A second grid looks further where the first one is too dear to be wide. ALS gains with
-# the factors up to the 128 tried here; more take longer than all the rest.
+# the factors up to the 128 tried here, BPR with the epochs up to 80; more of either takes longer
+# than all the rest, and both stay below the neighbors.
 Grid = dict[str, tuple[Any, ...]]
 GRIDS: dict[Kind, tuple[tuple[Grid, ...], tuple[float | None, ...]]] = {
     ItemKNN: (
