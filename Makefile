@@ -41,7 +41,8 @@ check: environment  ## the quick checks: style, types, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest companion tests --ignore tests/book/test_browser.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest companion tests --ignore tests/book/test_browser.py \
+		--numprocesses $(WORKERS) --dist loadfile
 
 test: check  ## every check: the quick ones, the notebooks with their claims, the pages in a browser
 	$(BUILD)

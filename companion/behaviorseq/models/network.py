@@ -16,14 +16,8 @@ from behaviorseq.arguments import is_count, require
 from behaviorseq.models.recommender import Recommender
 from behaviorseq.training import losses
 from behaviorseq.training.batches import padded
-from behaviorseq.training.fit import (
-    Training,
-    choose_device,
-    fit_network,
-    read_tensors,
-    seeded,
-    write_tensors,
-)
+from behaviorseq.training.checkpoint import read_tensors, write_tensors
+from behaviorseq.training.fit import Training, choose_device, fit_network, seeded
 from behaviorseq.training.losses import Loss, SampledSoftmax
 from behaviorseq.vocabulary import Vocabulary
 

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 import pandas as pd
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
 from behaviorseq.training.batches import Batches, Windows
+from behaviorseq.training.checkpoint import Run, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from behaviorseq.sequences import Sequences
+    from behaviorseq.training.batches import Batch
     from behaviorseq.training.losses import Loss
 
     Progress = Callable[[Iterable[int], str], Iterable[int]]
 
 Schedule = Literal["constant", "cosine"]
-CHECKPOINT = "checkpoint.safetensors"
+
+
+class Epochs(Protocol):
+    """Batches, one epoch after another."""
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+
+    def epoch(self, number: int) -> Iterator[Any]:
+        """Go once through the data, in an order that depends on the number of the epoch alone."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +121,14 @@ def fit_network(
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Train a network to predict the next item after every event.
-
-    What happens in an epoch depends on the weights, the seed and the number of the epoch alone.
-    So a run that is stopped, at any moment, and started again with the same ``checkpoint``
-    repeats what it lost of the unfinished epoch and ends like one that was left alone.
+    """Train a network to predict the next item after every event; see :func:`run_epochs`.
 
     Parameters
     ----------
     network : torch.nn.Module
-        ``network(items, mask)`` gives hidden states, shape (n_rows, longest, d);
-        ``network.items.weight`` are the item vectors, shape (n_items, d).
+        ``network(items, mask)`` gives hidden states, shape (n_rows, longest, d); the item vectors
+        they are compared with are ``network.item_vectors()`` where there is such a method, else
+        ``network.items.weight``, shape (n_items, d).
     loss : Loss
         What to minimise.
     train : Sequences
@@ -155,8 +159,6 @@ def fit_network(
     FloatingPointError
         If the loss is no longer a finite number.
     """
-    device = choose_device(training.device)
-    network.to(device)
     batches = Batches(
         train,
         batch_size=training.batch_size,
@@ -164,11 +166,87 @@ def fit_network(
         windows=training.windows,
         seed=training.seed,
     )
-    loss.prepare(torch.from_numpy(np.bincount(train.items, minlength=train.n_items)).to(device))
+    counts = torch.from_numpy(np.bincount(train.items, minlength=train.n_items))
+    loss.prepare(counts.to(choose_device(training.device)))
+
+    def step(batch: Batch, done: float) -> tuple[torch.Tensor, int]:
+        hidden = network(batch.items, batch.mask)  # (n_rows, longest, d)
+        value = loss(hidden[batch.mask], item_vectors(network), batch.targets)  # of (n_events, d)
+        return value, len(batch.targets)
+
+    return run_epochs(
+        network,
+        step,
+        batches,
+        training,
+        identity={"loss": repr(loss), "length": length, "data": fingerprint(train)},
+        validate=validate,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+
+
+def item_vectors(network: torch.nn.Module) -> torch.Tensor:
+    """Give the vectors that hidden states are compared with, shape (n_items, d).
+
+    They are what the network's method ``item_vectors`` gives, and where it has none
+    ``network.items.weight``.
+    """
+    own: Callable[[], torch.Tensor] | None = getattr(network, "item_vectors", None)
+    return network.get_parameter("items.weight") if own is None else own()
+
+
+def run_epochs(
+    network: torch.nn.Module,
+    step: Callable[[Any, float], tuple[torch.Tensor, int]],
+    batches: Epochs,
+    training: Training,
+    *,
+    identity: dict[str, Any],
+    validate: Callable[[], float] | None = None,
+    checkpoint: str | Path | None = None,
+    progress: Progress | None = None,
+) -> pd.DataFrame:
+    """Train any network on any batches: the loop under :func:`fit_network`.
+
+    What happens in an epoch depends on the weights, the seed and the number of the epoch alone.
+    So a run that is stopped, at any moment, and started again with the same ``checkpoint``
+    repeats what it lost of the unfinished epoch and ends like one that was left alone.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        What is trained.
+    step : callable
+        ``step(batch, done)`` gives the mean loss of a batch and the number of things that it is
+        the mean of; ``done`` is the share of all steps that are behind.
+    batches : Epochs
+        What an epoch goes through; each batch has a method ``to(device)``.
+    training : Training
+        Settings of the loop; ``windows`` is the business of ``batches``.
+    identity : dict
+        What else must be the same for a checkpoint to be taken up, as JSON.
+    validate, checkpoint, progress
+        As for :func:`fit_network`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As that of :func:`fit_network`.
+
+    Raises
+    ------
+    ValueError
+        If the checkpoint is of another run.
+    FloatingPointError
+        If the loss is no longer a finite number.
+    """
+    device = choose_device(training.device)
+    network.to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), training.learning_rate, weight_decay=training.weight_decay, fused=True
     )
-    run = _Run(network, optimizer, _identity(training, loss, train, length))
+    run = Run(network, optimizer, {"training": asdict(training), **identity})
     if checkpoint is not None:
         run.restore(Path(checkpoint))
     epochs: Iterable[int] = range(len(run.history), training.epochs)
@@ -177,7 +255,7 @@ def fit_network(
             break
         start = time.perf_counter()
         with seeded(training.seed, epoch):
-            mean = _one_epoch(network, loss, optimizer, batches, training, epoch, device)
+            mean = _one_epoch(network, step, optimizer, batches, training, epoch, device)
         row = {"epoch": epoch + 1, "loss": mean, "seconds": time.perf_counter() - start}
         if validate is not None:
             network.eval()
@@ -195,126 +273,36 @@ def fit_network(
 
 def _one_epoch(
     network: torch.nn.Module,
-    loss: Loss,
+    step: Callable[[Any, float], tuple[torch.Tensor, int]],
     optimizer: torch.optim.Optimizer,
-    batches: Batches,
+    batches: Epochs,
     training: Training,
     epoch: int,
     device: torch.device,
 ) -> float:
-    """Go through all batches once; return the mean loss of an event."""
+    """Go through all batches once; return the mean loss."""
     network.train()
-    weight = network.get_parameter("items.weight")
-    total = torch.zeros((), device=device)
+    total, count = torch.zeros((), device=device), 0
     autocast = training.bf16 and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    for step, host_batch in enumerate(batches.epoch(epoch)):
-        batch = host_batch.to(device)
+    for place, batch in enumerate(batches.epoch(epoch)):
+        done = (epoch + place / len(batches)) / training.epochs
         for group in optimizer.param_groups:
-            group["lr"] = training.rate((epoch + step / len(batches)) / training.epochs)
+            group["lr"] = training.rate(done)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
-            hidden = network(batch.items, batch.mask)  # (n_rows, longest, d)
-            value = loss(hidden[batch.mask], weight, batch.targets)  # of (n_events, d)
+            value, n = step(batch.to(device), done)
         optimizer.zero_grad()
         # Several devices would average their gradients here. (torch does not annotate it.)
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
         optimizer.step()
-        total += value.detach() * len(batch.targets)
-    mean = total.item() / batches.n_events
+        total += value.detach() * n
+        count += n
+    mean = total.item() / count
     if not math.isfinite(mean):
         raise FloatingPointError(
             f"the loss of epoch {epoch + 1} is {mean}; lower learning_rate or clip"
         )
     return mean
-
-
-@dataclass
-class _Run:
-    """The state of a run, all that a checkpoint holds."""
-
-    network: torch.nn.Module
-    optimizer: torch.optim.Optimizer
-    identity: dict[str, Any]
-
-    def __post_init__(self) -> None:
-        self.history: list[dict[str, Any]] = []
-        self.best: dict[str, torch.Tensor] = {}
-
-    def best_epoch(self) -> int:
-        """Return the first epoch with the best validation."""
-        return max(self.history, key=lambda row: row["validation"])["epoch"]  # type: ignore[no-any-return]
-
-    def stale(self) -> int:
-        """Count the epochs since the best validation, 0 where there is none."""
-        return len(self.history) - self.best_epoch() if self.best else 0
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Add an epoch, and keep its weights if it is the best."""
-        self.history.append(row)
-        if "validation" in row and self.best_epoch() == row["epoch"]:
-            self.best = {name: t.clone() for name, t in self.network.state_dict().items()}
-
-    def save(self, folder: Path) -> None:
-        """Write the state to a file beside the earlier one, then put it in its place."""
-        states = self.optimizer.state_dict()["state"]
-        moments = {f"{i}.{name}": t for i, state in states.items() for name, t in state.items()}
-        parts = {"weights": self.network.state_dict(), "optimizer": moments, "best": self.best}
-        tensors = {f"{part}:{name}": t for part, ts in parts.items() for name, t in ts.items()}
-        scalars = {"identity": self.identity, "history": self.history}
-        write_tensors(folder / CHECKPOINT, tensors, scalars)
-
-    def restore(self, folder: Path) -> None:
-        """Take the state up again, if the folder has one."""
-        if not (folder / CHECKPOINT).exists():
-            return
-        tensors, scalars = read_tensors(folder / CHECKPOINT)
-        for name, value in self.identity.items():
-            if scalars["identity"].get(name) != value:
-                raise ValueError(
-                    f"{folder} holds a run with {name} {scalars['identity'].get(name)}, "
-                    f"not {value}; name another folder, or delete it to start anew"
-                )
-        parts: dict[str, dict[str, Any]] = {"weights": {}, "optimizer": {}, "best": {}}
-        for key, tensor in tensors.items():
-            part, _, name = key.partition(":")
-            parts[part][name] = tensor
-        try:
-            self.network.load_state_dict(parts["weights"])
-        except RuntimeError as error:
-            raise ValueError(f"{folder} holds a run of another network: {error}") from error
-        self._restore_optimizer(parts["optimizer"])
-        self.history, self.best = scalars["history"], parts["best"]
-
-    def _restore_optimizer(self, moments: dict[str, torch.Tensor]) -> None:
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for key, tensor in moments.items():
-            index, _, name = key.partition(".")
-            state.setdefault(int(index), {})[name] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _identity(training: Training, loss: Loss, train: Sequences, length: int) -> dict[str, Any]:
-    """Describe what must be the same for a run to go on."""
-    events = zlib.crc32(train.offsets.tobytes(), zlib.crc32(train.items.tobytes()))
-    settings = {"training": asdict(training), "loss": repr(loss), "length": length}
-    return settings | {"data": [len(train), train.n_items, train.n_events, events]}
-
-
-def write_tensors(path: Path, tensors: dict[str, torch.Tensor], scalars: dict[str, Any]) -> None:
-    """Write tensors and JSON to one safetensors file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    contiguous = {name: t.detach().contiguous() for name, t in tensors.items()}
-    save_file(contiguous, part, metadata={"json": json.dumps(scalars)})
-    part.replace(path)
-
-
-def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Read what ``write_tensors`` wrote, onto the CPU."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        return tensors, json.loads(file.metadata()["json"])
 
 
 def choose_device(name: str = "auto") -> torch.device:

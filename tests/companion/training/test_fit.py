@@ -9,7 +9,14 @@ import torch
 
 from behaviorseq import Sequences, Vocabulary
 from behaviorseq.models.transformer import Transformer
-from behaviorseq.training import SampledSoftmax, Training, choose_device, fit, fit_network
+from behaviorseq.training import (
+    SampledSoftmax,
+    Training,
+    checkpoint,
+    choose_device,
+    fit,
+    fit_network,
+)
 
 SETTINGS = Training(epochs=6, batch_size=4, learning_rate=0.01, schedule="cosine", warmup=0.1)
 
@@ -121,7 +128,7 @@ def test_a_run_killed_inside_an_epoch_or_while_saving_resumes(train, tmp_path, m
         patch.setattr(torch.optim.AdamW, "step", killed)
         with pytest.raises(StoppedError):
             train_once(train, checkpoint=tmp_path)
-    save = fit.save_file
+    save = checkpoint.save_file
 
     def half_written(tensors, path, metadata):
         save(tensors, path, metadata=metadata)
@@ -129,12 +136,12 @@ def test_a_run_killed_inside_an_epoch_or_while_saving_resumes(train, tmp_path, m
         raise StoppedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "save_file", half_written)
+        patch.setattr(checkpoint, "save_file", half_written)
         with pytest.raises(StoppedError):
             train_once(train, checkpoint=tmp_path)
     resumed, _ = train_once(train, checkpoint=tmp_path)
     assert_same_weights(resumed, whole)
-    assert [p.name for p in tmp_path.iterdir()] == [fit.CHECKPOINT]
+    assert [p.name for p in tmp_path.iterdir()] == [checkpoint.CHECKPOINT]
 
 
 def test_a_finished_run_is_not_run_again(train, tmp_path):
@@ -187,7 +194,7 @@ def test_a_checkpoint_of_another_run_is_refused(train, tmp_path, change, message
 
 def test_a_checkpoint_is_safetensors_with_json(train, tmp_path):
     weights, _ = train_once(train, checkpoint=tmp_path)
-    tensors, scalars = fit.read_tensors(tmp_path / fit.CHECKPOINT)
+    tensors, scalars = checkpoint.read_tensors(tmp_path / checkpoint.CHECKPOINT)
     for name, tensor in weights.items():
         assert torch.equal(tensors[f"weights:{name}"], tensor)
     assert {key.partition(":")[0] for key in tensors} == {"weights", "optimizer"}
