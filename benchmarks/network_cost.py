@@ -26,7 +26,7 @@ from behaviorseq.training import Loss
 from measure import LIBRARIES, write_result
 
 ROWS, EVENTS, USERS, LENGTH = 32, 51, 256, 50
-REPEATS = 15
+REPEATS = 30
 SEED = 0
 POINTS = [("by width", width, 1_000) for width in (8, 16, 32, 64, 128, 256, 512)]
 POINTS += [("by items", 32, items) for items in (1_000, 10_000, 100_000)]
