@@ -10,6 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.neighbors import NearestNeighbors
 
 from behaviorseq import ItemKNN, Sequences, SequentialRules, UserKNN
+from behaviorseq.models import neighbors
 
 seeds = st.integers(0, 200)
 decays = st.sampled_from([0.0, 0.3, 0.7, 1.0])
@@ -196,6 +197,17 @@ def test_without_decay_order_does_not_count_and_with_decay_0_only_the_last_does(
     model = kind(decay=0).fit(log)
     np.testing.assert_allclose(model.score(log), model.score(log.last(1)), rtol=1e-5)
     assert not np.allclose(model.score(shuffled), model.score(log))
+
+
+def test_a_table_goes_in_dense_or_sparse_with_the_same_sums(make_log, monkeypatch):
+    log = make_log(3, n_users=60, n_items=30)
+    models = [kind().fit(log) for kind in (ItemKNN, SequentialRules, UserKNN)]
+    tables = [models[0].similarity, models[1].rules, models[2]._rows]
+    assert all(table.nnz > table.shape[0] * table.shape[1] / 10 for table in tables)
+    dense = [model.score(log) for model in models]
+    monkeypatch.setattr(neighbors, "CHUNK_BYTES", 0)
+    for model, expected in zip(models, dense, strict=True):
+        np.testing.assert_allclose(model.score(log), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_shrinking_holds_back_pairs_with_few_users(make_log):
