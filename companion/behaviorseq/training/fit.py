@@ -117,6 +117,7 @@ def fit_network(
     training: Training,
     *,
     length: int = 50,
+    identity: dict[str, Any] | None = None,
     validate: Callable[[], float] | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
@@ -137,6 +138,8 @@ def fit_network(
         Settings of the loop.
     length : int
         Most events that the network reads.
+    identity : dict, optional
+        What else must be the same for a checkpoint to be taken up, as JSON.
     validate : callable, optional
         Called after each epoch, the network not training; higher is better. The best epoch's
         weights are kept in the end, and training stops ``patience`` epochs after it.
@@ -166,8 +169,7 @@ def fit_network(
         windows=training.windows,
         seed=training.seed,
     )
-    counts = torch.from_numpy(np.bincount(train.items, minlength=train.n_items))
-    loss.prepare(counts.to(choose_device(training.device)))
+    prepare_loss(loss, train, training)
 
     def step(batch: Batch, done: float) -> tuple[torch.Tensor, int]:
         hidden = network(batch.items, batch.mask)  # (n_rows, longest, d)
@@ -179,11 +181,18 @@ def fit_network(
         step,
         batches,
         training,
-        identity={"loss": repr(loss), "length": length, "data": fingerprint(train)},
+        identity={"loss": repr(loss), "length": length, "data": fingerprint(train)}
+        | (identity or {}),
         validate=validate,
         checkpoint=checkpoint,
         progress=progress,
     )
+
+
+def prepare_loss(loss: Loss, train: Sequences, training: Training) -> None:
+    """Tell a loss how often each item occurs, on the device where training will be."""
+    counts = torch.from_numpy(np.bincount(train.items, minlength=train.n_items))
+    loss.prepare(counts.to(choose_device(training.device)))
 
 
 def item_vectors(network: torch.nn.Module) -> torch.Tensor:
