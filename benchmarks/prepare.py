@@ -39,8 +39,9 @@ ABOUT = (
     "sessionise with a gap of 30 minutes, keep users and items with 5 events (one round), split by "
     "time, and encode users and items with the codes of the training part. Each run in a fresh "
     "process; medians of the runs, largest peak. The log: users and items as text, heavy-tailed, "
-    "in no order; 2% duplicates, 1% missing entries in each of item and value, 0.1% impossible times, "
-    "1% outliers. 'pandas': written the usual way, with groupby and transform; the same result. "
+    "in no order; 2% duplicates, 1% missing entries in each of item and value, 0.1% impossible "
+    "times, 1% outliers. 'pandas': written the usual way, with groupby and transform; the same "
+    "result. "
     "The others: behaviorseq.prepare. In DuckDB and lazy Polars the cleaned and filtered log is "
     "written to Parquet and read again, since what is lazy runs whenever it is looked at; DuckDB "
     f"may hold {MEMORY}."
@@ -150,7 +151,7 @@ def in_duckdb(path: Path, folder: Path) -> dict[str, int]:
     """Prepare a log in DuckDB with the companion."""
     connection = duckdb.connect()
     connection.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = '{folder}'")
-    connection.execute("SET preserve_insertion_order = false")
+    connection.execute("SET preserve_insertion_order = false; SET enable_progress_bar = false")
     return with_prepare(
         connection.read_parquet(str(path)),
         lambda relation, to: relation.write_parquet(str(to)),

@@ -42,13 +42,10 @@ def contract_columns(events: IntoFrame) -> Frame:
     return frame
 
 
-def check_time(frame: Frame) -> None:
-    """Refuse a column `time` that holds neither times nor positions.
-
-    The times of Spark are moments, which it shows in the zone of its session: they are taken.
-    """
+def check_time(frame: Frame, *, zones: bool = False) -> None:
+    """Refuse a column `time` that holds neither times nor positions; in a zone only if allowed."""
     time = frame.collect_schema()["time"]
-    zoned = getattr(time, "time_zone", None) and not frame.implementation.is_spark_like()
+    zoned = getattr(time, "time_zone", None) and not zones
     if not (time.is_integer() or time == nw.Datetime) or zoned:
         raise ValueError(
             f"column `time` has type {time}: it has to be a datetime without time zone, in UTC, "

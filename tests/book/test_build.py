@@ -355,3 +355,15 @@ def test_the_page_shows_the_recorded_number(root: Path, capfd: pytest.CaptureFix
     for _ in range(2):  # a warning does not disappear at the second try
         assert build.main([], root=root) == 1
         assert "nowhere" in capfd.readouterr().err
+
+
+def test_the_front_page_keeps_its_target_and_names_an_icon(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    page.write_text('<meta http-equiv="Refresh" content="0; url=book/index.html" />')
+    for _ in range(2):
+        render.write_front(page)
+        assert 'url=book/index.html"' in page.read_text()
+        assert 'href="_static/favicon.svg"' in page.read_text()
+    page.write_text("nothing")
+    with pytest.raises(ValueError, match="names no first page"):
+        render.write_front(page)

@@ -35,10 +35,9 @@ def spark() -> Iterator[Any]:
     """Start one local Spark for all tests."""
     if reason := no_java():
         pytest.skip(reason)
-    from pyspark.sql import SparkSession
-
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
     session = (
-        SparkSession.builder.master("local[1]")
+        sql.SparkSession.builder.master("local[1]")
         .config("spark.ui.enabled", "false")
         .config("spark.sql.shuffle.partitions", "1")
         .config("spark.sql.adaptive.enabled", "false")

@@ -25,3 +25,4 @@ from .timeseries import lagged as lagged
 from .timeseries import moving_average as moving_average
 from .timeseries import regular_series as regular_series
 from .timeseries import series_features as series_features
+from .windows import daily_counts as daily_counts

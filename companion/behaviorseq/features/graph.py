@@ -174,8 +174,8 @@ def normalized(adjacency: sp.csr_array, *, self_loops: bool = True) -> sp.csr_ar
               \tilde A = A + I, \quad \tilde D_{ii} = \textstyle\sum_j \tilde A_{ij}
 
     (Kipf and Welling, Semi-supervised classification with graph convolutional networks, ICLR
-    2017, arXiv 1609.02907, equation 2.) No value of a node's vector can then grow by going
-    through the graph: the largest eigenvalue is 1.
+    2017, arXiv 1609.02907, equation 2.) No eigenvalue is above 1 in size, so vectors do not grow
+    by going through the graph again and again.
 
     Parameters
     ----------

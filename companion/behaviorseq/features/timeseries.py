@@ -103,7 +103,9 @@ def regular_series(
         .group_by(by, "step")
         .agg(nw.col("amount").sum())
     )
-    grid = past.select(by).unique().join(integers(frame, 0, steps - 1, "step"), how="cross")
+    numbers: Any = integers(frame, 0, steps - 1, "step")
+    numbers = numbers.collect() if isinstance(frame, nw.DataFrame) else numbers
+    grid = past.select(by).unique().join(numbers, how="cross")
     filled = grid.join(sums, on=[by, "step"], how="left")
     result: IntoFrameT = filled.with_columns(nw.col("amount").fill_null(0.0)).to_native()
     return result

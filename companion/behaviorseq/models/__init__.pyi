@@ -1,5 +1,6 @@
 from .autoencoder import MultVAE as MultVAE
 from .content import TextContent as TextContent
+from .crf import LinearChainCRF as LinearChainCRF
 from .factorization import ALS as ALS
 from .factorization import EASE as EASE
 from .features import FeatureModel as FeatureModel
@@ -22,4 +23,7 @@ from .popularity import UserFrequency as UserFrequency
 from .recommender import Recommender as Recommender
 from .recurrent import GRU4Rec as GRU4Rec
 from .recurrent import LSTMRec as LSTMRec
+from .sequence_autoencoder import SequenceVAE as SequenceVAE
+from .series import WindowClassifier as WindowClassifier
+from .tagger import SequenceTagger as SequenceTagger
 from .transformer import SASRec as SASRec

@@ -147,7 +147,7 @@ class MultVAE(NetworkRecommender):
     Liang, Krishnan, Hoffman and Jebara, Variational autoencoders for collaborative filtering, WWW
     2018, arXiv 1802.05814. An encoder maps the set of items of a history to a normal distribution
     over a vector :math:`z`, a decoder maps :math:`z` to a score for each item, and training
-    minimises (equation 4 there)
+    minimises
 
     .. math:: -\mathbb{E}_{q(z|u)} \sum_{i \in u} \log \pi_i(z)
               + \beta\, \mathrm{KL}\big(q(z|u) \,\|\, \mathcal{N}(0, I)\big).
@@ -306,11 +306,7 @@ class MultVAE(NetworkRecommender):
         """
         if self.item_ids is None:
             raise ValueError(f"{self!r} is not fitted: call fit(train) first")
-        require("n", n, is_count(n), "a whole number of 1 or more")
-        n_items = len(self.item_ids)
-        lengths = np.broadcast_to(np.asarray(length), (n,))
-        ok = lengths.dtype.kind in "iu" and bool(((lengths >= 0) & (lengths <= n_items)).all())
-        require("length", length, ok, f"whole numbers from 0 to the number of items, {n_items}")
+        lengths = checked_lengths(n, length, len(self.item_ids))
         network, rng = self._autoencoder(), np.random.default_rng(seed)
         device, parts = network.read_bias.device, []
         for start in range(0, n, ROWS):
@@ -318,13 +314,32 @@ class MultVAE(NetworkRecommender):
             z = torch.from_numpy(rng.standard_normal((len(part), self.latent), dtype=np.float32))
             scores = network.decode(z.to(device)).cpu().numpy()
             parts.append(draw_items(scores, part, rng))
-        return Sequences(
-            items=np.concatenate(parts),
-            offsets=np.concatenate([[0], np.cumsum(lengths)]),
-            users=np.arange(n, dtype=np.int32),
-            user_ids=Vocabulary(np.arange(n)),
-            item_ids=self.item_ids,
-        )
+        return new_histories(np.concatenate(parts), lengths, self.item_ids)
+
+
+def checked_lengths(n: int, length: int | NDArray[np.int64], most: int | None) -> NDArray[np.int64]:
+    """Check the sizes of what is to be drawn; give the length of each history, shape (n,)."""
+    require("n", n, is_count(n), "a whole number of 1 or more")
+    lengths = np.asarray(length)
+    rule = "a whole number of 0 or more, or one for each history"
+    shaped = lengths.shape in ((), (n,)) and lengths.dtype.kind in "iu"
+    require("length", length, shaped and bool((lengths >= 0).all()), rule)
+    if most is not None:
+        require("length", length, bool((lengths <= most).all()), f"at most {most}, all items")
+    return np.broadcast_to(lengths.astype(np.int64), (n,))
+
+
+def new_histories(
+    items: NDArray[np.int32], lengths: NDArray[np.int64], item_ids: Vocabulary
+) -> Sequences:
+    """Make histories of users 0, 1, ... from their items, row after row."""
+    return Sequences(
+        items=items,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        users=np.arange(len(lengths), dtype=np.int32),
+        user_ids=Vocabulary(np.arange(len(lengths))),
+        item_ids=item_ids,
+    )
 
 
 def draw_items(
@@ -333,7 +348,7 @@ def draw_items(
     """Draw items without repetition, each in proportion to the exponential of its score.
 
     The largest scores, each with Gumbel noise added, are such a draw (Kool, van Hoof and Welling,
-    Stochastic beams and where to find them, ICML 2019, arXiv 1903.06059, section 2.3).
+    Stochastic beams and where to find them, ICML 2019, arXiv 1903.06059).
 
     Parameters
     ----------

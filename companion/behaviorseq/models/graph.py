@@ -214,8 +214,9 @@ class GCNRec(SequenceNetwork):
 
     (two layers; Kipf and Welling, ICLR 2017, arXiv 1609.02907; that each item keeps its own
     vector :math:`E` beside what the graph brings is an addition). A history is read as the mean
-    of its items' vectors, the older the less, or by a GRU, and items are scored by their rows of
-    :math:`V`. No published model is this one; it is the plainest that uses the graph.
+    of its items' vectors, the older the less, or by a GRU, a linear map follows, and items are
+    scored by their rows of :math:`V`. It is no published model, but a plain one that uses the
+    graph.
 
     A state depends on its own event and earlier ones of its history, as in every network here,
     and on the graph, that is, on the whole training log.

@@ -17,7 +17,7 @@ from behaviorseq.models.network import NetworkRecommender
 from behaviorseq.models.recommender import binary, decayed_counts
 from behaviorseq.training.bags import Bag, Bags, bag_cross_entropy
 from behaviorseq.training.checkpoint import fingerprint
-from behaviorseq.training.fit import run_epochs
+from behaviorseq.training.fit import prepare_loss, run_epochs
 from behaviorseq.training.losses import FullSoftmax, Loss
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class LightGCN(NetworkRecommender):
 
     He, Deng, Wang, Li, Zhang and Wang, LightGCN: Simplifying and powering graph convolution
     network for recommendation, SIGIR 2020, arXiv 2002.02126. With :math:`N_u` the items of user
-    u and :math:`N_i` the users of item i, a step through the graph is (equation 3 there)
+    u and :math:`N_i` the users of item i, a step through the graph is
 
     .. math:: e_u^{(k+1)} = \sum_{i \in N_u} \frac{e_i^{(k)}}{\sqrt{|N_u| |N_i|}}, \qquad
               e_i^{(k+1)} = \sum_{u \in N_i} \frac{e_u^{(k)}}{\sqrt{|N_i| |N_u|}},
@@ -194,7 +194,7 @@ class LightGCN(NetworkRecommender):
         network = self._graph_network()
         network.graph = Graph(normalized(user_item_graph(train), self_loops=False))
         bags = Bags(train, batch_size=self.training.batch_size, seed=self.training.seed)
-        self.loss.prepare(torch.from_numpy(np.bincount(train.items, minlength=train.n_items)))
+        prepare_loss(self.loss, train, self.training)
 
         def step(bag: Bag, done: float) -> tuple[Tensor, int]:
             users, items = network()
@@ -226,7 +226,11 @@ class LightGCN(NetworkRecommender):
             If the model is not fitted, or the histories use another item vocabulary.
         """
         self._check_histories(histories)
-        steps, network = self._steps(), self._graph_network()
+        return self._folded_in(histories, self._steps())
+
+    def _folded_in(self, histories: Sequences, steps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Read histories with the item vectors after each number of steps."""
+        network = self._graph_network()
         degree = network.graph.degrees()[network.n_users :].cpu().numpy()
         sent = steps[:-1].sum(axis=0) / (len(steps) * np.sqrt(np.maximum(degree, 1)))[:, None]
         sent[degree == 0] = 0
@@ -240,7 +244,8 @@ class LightGCN(NetworkRecommender):
         return vectors
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = self.encode(histories) @ self._steps().mean(axis=0).T
+        steps = self._steps()
+        scores: NDArray[np.float32] = self._folded_in(histories, steps) @ steps.mean(axis=0).T
         return scores
 
     @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import scipy.sparse as sp
 
 from behaviorseq.arguments import is_count, require
 from behaviorseq.features.graph import nearest, transition_graph
-from behaviorseq.models.recommender import Recommender, binary, decayed_counts
+from behaviorseq.models.recommender import CHUNK_BYTES, Recommender, binary, decayed_counts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +80,7 @@ class ItemKNN(Recommender):
         self.similarity = nearest(_cosine(columns, columns, self.shrink, drop_self=True), self.k)
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
-        return _dense(decayed_counts(histories, self.decay) @ self.similarity)
+        return _sums(decayed_counts(histories, self.decay), self.similarity)
 
 
 @dataclass(eq=False)
@@ -133,7 +134,7 @@ class UserKNN(Recommender):
         weights = decayed_counts(histories, self.decay)
         profiles = binary(weights) if self.decay == 1 else weights
         users = nearest(_cosine(profiles, self._rows, self.shrink), self.k)
-        return _dense(users @ self._rows)
+        return _sums(users, self._rows)
 
 
 @dataclass(eq=False)
@@ -195,7 +196,7 @@ class SequentialRules(Recommender):
         self.rules = (rules + self.reverse * rules.T).tocsr().astype(np.float32)
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
-        return _dense(decayed_counts(histories, self.decay) @ self.rules)
+        return _sums(decayed_counts(histories, self.decay), self.rules)
 
 
 def _check_neighbors(k: int | None, shrink: float, decay: float) -> None:
@@ -221,7 +222,13 @@ def _norms(matrix: sp.csr_array) -> NDArray[np.float64]:
     return norms
 
 
-def _dense(scores: Any) -> NDArray[np.float32]:
-    """Give a sparse product as a dense float32 array."""
-    dense: NDArray[np.float32] = scores.astype(np.float32, copy=False).toarray()
-    return dense
+def _sums(weights: sp.csr_array, table: sp.csr_array) -> NDArray[np.float32]:
+    """Add up rows of a table by the weights of each history, as a dense float32 array.
+
+    A small table that is well filled goes in dense, which is some three times faster.
+    """
+    n_cells = math.prod(table.shape)
+    dense = table.nnz > n_cells / 10 and 4 * n_cells <= CHUNK_BYTES
+    sums: Any = weights @ (table.toarray() if dense else table)
+    scores: NDArray[np.float32] = (sums if dense else sums.toarray()).astype(np.float32, copy=False)
+    return scores

@@ -210,7 +210,8 @@ class NetworkRecommender(Recommender):
         settings = text["settings"]
         if "loss" in settings:
             loss = settings["loss"]
-            settings["loss"] = getattr(losses, loss.pop("name"))(**loss)
+            names = {kind.__name__: kind for kind in _with_subclasses(losses.Loss)}
+            settings["loss"] = names[loss.pop("name")](**loss)
         settings["training"] = Training(**settings["training"])
         model: Self = kinds[text["model"]](**settings)
         tensors, _ = read_tensors(Path(folder) / WEIGHTS)
@@ -271,7 +272,9 @@ class SequenceNetwork(NetworkRecommender):
         It holds item vectors, ``items = nn.Embedding(n_items, width)``, and its
         ``forward(items, mask)`` takes item codes and what of them is no padding, both
         (n_rows, longest), and gives hidden states, (n_rows, longest, width), each of which
-        depends on its own event and earlier ones alone.
+        depends on its own event and earlier ones alone. Where it has a method ``item_vectors()``,
+        that gives the vectors that items are scored by, (n_items, width), in place of the rows of
+        ``items``.
         """
 
     def new_network(self, n_items: int, n_rows: int) -> torch.nn.Module:
@@ -323,18 +326,44 @@ class SequenceNetwork(NetworkRecommender):
         """Encode histories of like lengths together; give their rows and (n_rows, width)."""
         self.network.eval()
         device = self.network.get_parameter("items.weight").device
-        stops = histories.offsets[1:]
-        lengths = np.minimum(histories.lengths, self.length)
-        order = np.argsort(lengths, kind="stable")
-        order = order[lengths[order] > 0]
-        for start in range(0, len(order), ROWS):
-            rows = order[start : start + ROWS]
-            items, mask = padded(histories.items, stops[rows] - lengths[rows], lengths[rows])
-            hidden = self.network(
-                torch.from_numpy(items).to(device), torch.from_numpy(mask).to(device)
-            )  # (n_rows, longest, width)
-            last = torch.from_numpy(lengths[rows] - 1).to(device)
-            yield rows, hidden[torch.arange(len(rows), device=device), last]
+        for rows, items, mask in by_length(histories, self.length):
+            there = mask.to(device)
+            hidden = self.network(items.to(device), there)  # (n_rows, longest, width)
+            yield rows, last_of(hidden, there)
+
+
+def by_length(
+    histories: Sequences, length: int
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
+    """Lay out the last events of histories, those of like lengths together, for reading.
+
+    Parameters
+    ----------
+    histories : Sequences
+        Histories; empty ones are left out.
+    length : int
+        Most events of a history, its last ones.
+
+    Yields
+    ------
+    rows : NDArray[int64]
+        Which histories, shape (n_rows,).
+    items, mask : Tensor
+        Item codes, and what of them is no padding, shape (n_rows, longest).
+    """
+    stops = histories.offsets[1:]
+    lengths = np.minimum(histories.lengths, length)
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    for start in range(0, len(order), ROWS):
+        rows = order[start : start + ROWS]
+        items, mask = padded(histories.items, stops[rows] - lengths[rows], lengths[rows])
+        yield rows, torch.from_numpy(items), torch.from_numpy(mask)
+
+
+def last_of(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Take the state of each row's last event: (n_rows, longest, d) in, (n_rows, d) out."""
+    return states[torch.arange(len(states), device=states.device), mask.sum(dim=1) - 1]
 
 
 def _with_subclasses(cls: type[Any]) -> list[type[Any]]:

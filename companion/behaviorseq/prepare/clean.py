@@ -43,8 +43,11 @@ def clean(
     Parameters
     ----------
     events : dataframe
-        An event log: pandas, Polars (eager or lazy), DuckDB or Spark. A lazy one is run once to
-        count, and again when the result is used.
+        An event log: pandas, Polars (eager or lazy), DuckDB or Spark. A lazy one is run to count,
+        and again whenever the result is used: write it to Parquet and read that. The steps
+        ``ids``, ``outliers``, ``missing`` where it fills, and ``robots`` each run what comes
+        before them as well, for a small table (spellings, medians, robots), which is kept as a
+        temporary table of the connection in DuckDB and as a local checkpoint in Spark.
     steps : iterable of str, or mapping of str to mapping
         The steps in the order in which they are taken, with their options in a mapping:
         ``{"duplicates": {"within": "5s"}, "robots": {}}``.

@@ -39,8 +39,8 @@ def keep_frequent(
     user, item : int
         The least number of events of a user and of an item.
     rounds : int, optional
-        Stop after so many rounds, in each of which users go first and then items. 1 is the
-        filter that many papers call "at least 5 events" and that leaves some users with fewer.
+        Stop after so many rounds, in each of which users go first and then items. After 1 some
+        users may have too few events again.
 
     Returns
     -------

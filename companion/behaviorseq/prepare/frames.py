@@ -60,7 +60,8 @@ def open_frame(events: Any, *columns: str) -> Frame:
                 "Rename the column, or name another one"
             )
     if "time" in columns:
-        check_time(frame)
+        # The times of Spark are moments, which it shows in the zone of its session.
+        check_time(frame, zones=engine.is_spark_like())
     return frame
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .report import CleaningReport, Marked
 
 COLUMNS = ("user", "item", "behavior")
-WHOLE = r"^-?\d+$"
+WHOLE = r"-?(?:0|[1-9]\d{0,17})"  # that text and number can be made of each other, so not 007
 WHOLE_AS_DECIMAL = r"^-?\d+\.0$"
 
 
@@ -119,7 +119,7 @@ def _odd_spellings(frame: Any, column: str, spelled: str, better: str, case: boo
     counts = counts.with_columns(bare.alias(better))
     decimal = nw.col(better).str.contains(WHOLE_AS_DECIMAL)
     whole = nw.col(better).str.replace_all(".0", "", literal=True)
-    # In 10.05.0 no decimal is whole; where one is, ".0" stands at its end and nowhere else.
+    # In what passes for a decimal ".0" stands once, at the end; 10.05.0 does not pass.
     counts = counts.with_columns(
         nw.when(decimal).then(whole).otherwise(nw.col(better)).alias(better)
     )
@@ -131,7 +131,8 @@ def _odd_spellings(frame: Any, column: str, spelled: str, better: str, case: boo
         most = nw.when(nw.col(n) == nw.col(common)).then(nw.col(better))
         counts = counts.with_columns(most.alias(better))
         counts = counts.with_columns(nw.col(better).min().over(key).alias(better))
-    return counts.filter(nw.col(better) != nw.col(spelled)).select(spelled, better)
+    odd = (nw.col(better) != nw.col(spelled)) | (nw.col(better) == "")
+    return counts.filter(odd).select(spelled, better)
 
 
 def _holds_numbers(frame: Frame, column: str) -> bool:
@@ -146,7 +147,7 @@ def _as_numbers(frame: Any, column: str) -> Any:
     """Make whole numbers of text, where each entry is one."""
     native = frame.to_native()
     text = native[column]
-    if not text.dropna().str.fullmatch(WHOLE[1:-1]).all():
+    if not text.dropna().str.fullmatch(WHOLE).all():
         return frame
     numbers = pd.to_numeric(text).astype("Int64")
     if not numbers.isna().any():

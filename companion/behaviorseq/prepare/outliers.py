@@ -40,9 +40,9 @@ def empty_outliers(
 
         | log(amount) - median | > threshold * max(1.4826 * MAD, least_spread)
 
-    where MAD is the median of the absolute deviations from the median. Neither moves before
-    half of the amounts are wrong, while one outlier shifts a mean and a standard deviation as far
-    as it likes. An amount of 0 is no outlier.
+    where MAD is the median of the absolute deviations from the median. It takes half of the amounts
+    to carry these two away, while one outlier can shift a mean and a standard deviation as far as
+    it likes. An amount of 0 is no outlier.
 
     Parameters
     ----------

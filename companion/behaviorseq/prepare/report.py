@@ -93,8 +93,8 @@ class CleaningReport:
 class Marked:
     """A log whose events carry marks of what is to go and what was changed.
 
-    Nothing is taken out before all steps are through, so that a lazy frame is run twice, however
-    many steps there are: once to count, once when the result is used.
+    Nothing is taken out before all steps are through, so that all is counted in one run of a lazy
+    frame.
 
     Parameters
     ----------

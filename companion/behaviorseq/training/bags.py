@@ -147,6 +147,7 @@ def bag_cross_entropy(scores: torch.Tensor, bag: Bag) -> torch.Tensor:
     torch.Tensor
         Shape (n_rows,).
     """
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))  # sums are long
     found = scores[bag.owners, bag.items]  # (n_pairs,)
     total = scores.new_zeros(len(scores)).index_add(0, bag.owners, found)
     return bag.lengths * scores.logsumexp(dim=1) - total

@@ -169,8 +169,7 @@ def fit_network(
         windows=training.windows,
         seed=training.seed,
     )
-    counts = torch.from_numpy(np.bincount(train.items, minlength=train.n_items))
-    loss.prepare(counts.to(choose_device(training.device)))
+    prepare_loss(loss, train, training)
 
     def step(batch: Batch, done: float) -> tuple[torch.Tensor, int]:
         hidden = network(batch.items, batch.mask)  # (n_rows, longest, d)
@@ -188,6 +187,12 @@ def fit_network(
         checkpoint=checkpoint,
         progress=progress,
     )
+
+
+def prepare_loss(loss: Loss, train: Sequences, training: Training) -> None:
+    """Tell a loss how often each item occurs, on the device where training will be."""
+    counts = torch.from_numpy(np.bincount(train.items, minlength=train.n_items))
+    loss.prepare(counts.to(choose_device(training.device)))
 
 
 def item_vectors(network: torch.nn.Module) -> torch.Tensor:

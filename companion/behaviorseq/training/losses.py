@@ -231,7 +231,7 @@ class BPRLoss(Loss):
     .. math:: L = -\log \sigma(s^+ - s^-)
 
     Rendle, Freudenthaler, Gantner and Schmidt-Thieme, BPR: Bayesian personalized ranking from
-    implicit feedback, UAI 2009, arXiv 1205.2618, section 4.1, without the regularisation, which is
+    implicit feedback, UAI 2009, arXiv 1205.2618, section 4, without the regularisation, which is
     the optimiser's. The negative is any item but the target; BPR also leaves out the user's other
     items, which matters in small catalogues only.
     """

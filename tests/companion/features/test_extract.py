@@ -50,7 +50,7 @@ def families(items):
         "graph": GraphFeatures([1, 0.5], decay=0.9),
         "text": TextFeatures(items, ["title"], factors=3),
         "hashed": TextFeatures(
-            items, ["category"], None, HashingVectorizer(n_features=4), behavior="click"
+            items, ["title"], None, HashingVectorizer(n_features=8), behavior="click"
         ),
         "learned": LearnedFeatures(network, behavior="click"),
     }

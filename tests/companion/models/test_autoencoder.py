@@ -148,7 +148,10 @@ def test_the_weight_of_the_divergence_rises_and_stays(make_log, monkeypatch):
 def test_a_large_weight_pulls_all_histories_to_one_cloud(clusters):
     log, _ = clusters
     spread = [
-        MultVAE(inner=32, latent=8, beta=beta, anneal=0, training=LEARN).fit(log).encode(log).std()
+        MultVAE(inner=32, latent=8, beta=beta, anneal=0, training=replace(LEARN, epochs=30))
+        .fit(log)
+        .encode(log)
+        .std()
         for beta in (0.0, 0.2, 20.0)
     ]
     assert spread[0] > spread[1] > 0.3
@@ -260,7 +263,7 @@ def test_sampling_refuses_what_it_cannot(learned):
     with pytest.raises(ValueError, match="n must be a whole number of 1 or more, got 0"):
         model.sample(0, 2)
     for length in (41, -1, 2.5, np.array([1, 2, 41])):
-        with pytest.raises(ValueError, match="length must be whole numbers from 0 to"):
+        with pytest.raises(ValueError, match="length must be"):
             model.sample(3, length)
     with pytest.raises(ValueError, match="not fitted"):
         MultVAE().encode(model.sample(2, 2))

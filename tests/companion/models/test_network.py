@@ -12,11 +12,14 @@ import torch
 from behaviorseq import (
     GCNRec,
     GRU4Rec,
+    LightGCN,
     LSTMRec,
+    MultVAE,
     Popularity,
     SASRec,
     SequenceNetwork,
     Sequences,
+    SequenceVAE,
     Vocabulary,
     evaluate,
     leave_one_out,
@@ -364,6 +367,26 @@ def test_a_checkpoint_of_other_settings_is_refused(change, make_log, tmp_path):
     model.fit(make_log(), checkpoint=tmp_path)
     with pytest.raises(ValueError, match="holds a run with model GCNRec"):
         replace(model, **change).fit(make_log(), checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(m for m in MODELS if not isinstance(m, LSTMRec)),  # a CPU has no LSTM of that kind
+        LightGCN(width=8, training=SHORT),
+        MultVAE(inner=8, latent=4, training=SHORT),
+        SequenceVAE(width=8, latent=4, training=SHORT),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_training_in_bfloat16_is_nearly_the_same(model, make_log, monkeypatch):
+    log = make_log(10, n_users=30)
+    plain = model.fit(log).history["loss"]
+    autocast = torch.autocast
+    monkeypatch.setattr(torch, "autocast", lambda *a, **k: autocast("cpu", dtype=torch.bfloat16))
+    halved = model.fit(log).history["loss"]
+    assert not np.array_equal(halved, plain)
+    np.testing.assert_allclose(halved, plain, rtol=0.02)
 
 
 def test_histories_without_a_next_item_are_refused(make_log):

@@ -205,6 +205,14 @@ def test_commonest_spelling_stays_and_case_may_matter() -> None:
     assert strict["item"].tolist() == ["Tea", "tea", "Tea", "10.05.0"]
 
 
+def test_what_is_empty_is_missing_and_leading_zeros_stay() -> None:
+    log = frame_of([("a", "", 0), ("a", "  ", 1), ("a", "x", 2)]).assign(user=[7, "007", "8 "])
+    unified, report = prepare.unify_ids(log)
+    assert unified["item"].isna().tolist() == [True, True, False]
+    assert unified["user"].tolist() == ["7", "007", "8"]
+    assert report.count("ids", "changed") == 3
+
+
 def test_types_stay() -> None:
     log = frame_of([("a", "x", 0), ("b", "y", 1)]).astype({"behavior": "category", "item": "str"})
     log["user"] = [7, 8]
