@@ -29,7 +29,16 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
 
-from behaviorseq import GRU4Rec, Training, bootstrap_interval, load, simulate
+from behaviorseq import (
+    GRU4Rec,
+    NextItNet,
+    Training,
+    auc_interval,
+    auc_test,
+    bootstrap_interval,
+    load,
+    simulate,
+)
 from behaviorseq.features import (
     Family,
     Features,
@@ -47,7 +56,8 @@ from measure import LIBRARIES, write_result
 SEED = 0
 WEEK = pd.Timedelta(days=7)
 GRID: dict[str, tuple[Any, ...]] = {"max_leaf_nodes": (4, 15), "max_iter": (60, 200)}
-N_BOOTSTRAP = 1000
+N_BOOTSTRAP = 500
+BASE = "statistics"  # what an analyst would count first
 Families = dict[str, Family]
 
 
@@ -69,9 +79,15 @@ def moments(first: str, n_learn: int, n_choose: int, n_test: int) -> tuple[pd.Da
     return every[:n_learn], every[n_learn:-n_test], every[-n_test:]
 
 
-def network() -> GRU4Rec:
-    """Make the network whose vectors are features."""
-    return GRU4Rec(width=16, dropout=0.1, training=Training(epochs=3, seed=SEED))
+def learned(behavior: str | None = None) -> Families:
+    """Make the families of a recurrent and of a convolutional network."""
+    training = Training(epochs=3, seed=SEED)
+    return {
+        "recurrent": LearnedFeatures(GRU4Rec(width=16, dropout=0.1, training=training), behavior),
+        "convolutional": LearnedFeatures(
+            NextItNet(width=16, dropout=0.1, training=training), behavior
+        ),
+    }
 
 
 def complete_journey() -> Task:
@@ -85,9 +101,9 @@ def complete_journey() -> Task:
         "series": TableFeatures(series_features, {"value": "value"}),
         "graph": GraphFeatures(),
         "text": TextFeatures(data.items, ["item", "department"]),
-        "learned": LearnedFeatures(network()),
+        **learned(),
     }
-    return Task("complete-journey", data.events[columns], families, *moments("2017-08-07", 8, 3, 6))
+    return Task("complete-journey", data.events[columns], families, *moments("2017-08-07", 8, 3, 5))
 
 
 def shop() -> Task:
@@ -100,7 +116,7 @@ def shop() -> Task:
         "series": TableFeatures(series_features, behavior="click"),
         "graph": GraphFeatures(behavior="click"),
         "text": TextFeatures(data.items, ["title", "category"], behavior="click"),
-        "learned": LearnedFeatures(network(), behavior="click"),
+        **learned("click"),
     }
     return Task("shop", data.events, families, *moments("2024-01-29", 3, 1, 4))
 
@@ -151,69 +167,61 @@ def boosting(setting: dict[str, Any]) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(learning_rate=0.05, random_state=SEED, **setting)
 
 
-def auc(scores: NDArray[np.float64], truth: NDArray[np.int64], weights: NDArray[Any]) -> float:
-    """Give the chance that a buyer scores above another user, ties counting half."""
-    _, place = np.unique(scores, return_inverse=True)
-    buyers = np.bincount(place, weights * truth)
-    others = np.bincount(place, weights * (1 - truth))
-    below = np.cumsum(others) - others / 2
-    return float((buyers * below).sum() / (buyers.sum() * others.sum()))
-
-
-class Judge:
-    """Compare scores on the test rows of a task, users resampled in the same way each time."""
-
-    def __init__(self, users: pd.Index, truth: NDArray[np.int64]) -> None:
-        self.truth = truth
-        self.of_user, names = pd.factorize(users)
-        self.n_users = len(names)
-        rng = np.random.default_rng(SEED)
-        drawn = rng.integers(0, self.n_users, (N_BOOTSTRAP, self.n_users))
-        self.times = [np.bincount(row, minlength=self.n_users) for row in drawn]
-
-    def aucs(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the AUC on all users, then on each resample."""
-        draws = [np.ones(self.n_users), *self.times]
-        return np.array([auc(scores, self.truth, times[self.of_user]) for times in draws])
-
-    def losses(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the mean log loss of each user."""
-        own = -np.log(np.where(self.truth == 1, scores, 1 - scores))
-        mean: NDArray[np.float64] = np.bincount(self.of_user, own) / np.bincount(self.of_user)
-        return mean
-
-
-def against(scores: dict[str, NDArray[np.float64]], judge: Judge) -> list[dict[str, Any]]:
-    """Measure every set of families, and its distance from all of them together."""
-    aucs = {name: judge.aucs(s) for name, s in scores.items()}
-    losses = {name: judge.losses(s) for name, s in scores.items()}
+def judged(
+    scores: dict[str, NDArray[np.float64]], users: pd.Index, truth: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Measure every set of families, and its distance from the set that it is compared with."""
+    of_user = pd.factorize(users)[0]
+    drawn: dict[str, Any] = {"users": of_user, "n_bootstrap": N_BOOTSTRAP, "seed": SEED}
+    losses = {name: losses_of_users(own, of_user, truth) for name, own in scores.items()}
     rows = []
-    for name in scores:
-        row: dict[str, Any] = {"features": name}
-        low, high = np.quantile(aucs[name][1:], [0.025, 0.975])
-        apart = aucs[name] - aucs["all"]
-        apart_low, apart_high = np.quantile(apart[1:], [0.025, 0.975])
-        row |= {"auc": aucs[name][0], "auc_low": low, "auc_high": high}
-        row |= {"auc_difference": apart[0], "auc_difference_low": apart_low}
-        row |= {"auc_difference_high": apart_high, "log_loss": losses[name].mean()}
-        loss = bootstrap_interval(losses[name] - losses["all"], seed=SEED)
-        row |= {"log_loss_difference": loss.value, "log_loss_difference_low": loss.low}
-        rows.append(row | {"log_loss_difference_high": loss.high})
+    for name, own in scores.items():
+        area = auc_interval(truth, own, **drawn)
+        row = {"features": name, "auc": area.value, "auc_low": area.low, "auc_high": area.high}
+        row["log_loss"] = losses[name].mean()
+        if (other := compared_with(name)) is not None:
+            test = auc_test(truth, own, scores[other], **drawn)
+            loss = bootstrap_interval(losses[name] - losses[other], seed=SEED)
+            row |= {"against": other, "auc_difference": test.difference}
+            row |= {"auc_difference_low": test.low, "auc_difference_high": test.high}
+            row |= {"log_loss_difference": loss.value, "log_loss_difference_low": loss.low}
+            row["log_loss_difference_high"] = loss.high
+        rows.append(row)
     return rows
 
 
+def losses_of_users(
+    scores: NDArray[np.float64], of_user: NDArray[np.intp], truth: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Give the mean log loss of each user."""
+    own = -np.log(np.where(truth == 1, scores, 1 - scores))
+    mean: NDArray[np.float64] = np.bincount(of_user, own) / np.bincount(of_user)
+    return mean
+
+
+def compared_with(name: str) -> str | None:
+    """Say which set of families another one is judged against."""
+    if name.startswith(f"{BASE} + ") or name == "all":
+        return BASE
+    return "all" if name.startswith(("all - ", "leak")) else None
+
+
 def sets(families: Families) -> dict[str, list[str]]:
-    """Name the sets of families: all, all but one, one alone."""
-    names = list(families)
-    without = {f"without {name}": [n for n in names if n != name] for name in names}
-    return {"all": names, **without, **{f"{name} alone": [name] for name in names}}
+    """Name the sets of families: the base, one more, all, all but one."""
+    others = [name for name in families if name != BASE]
+    more = {f"{BASE} + {name}": [BASE, name] for name in others}
+    less = {f"all - {name}": [n for n in families if n != name] for name in families}
+    return {BASE: [BASE], **more, "all": list(families), **less}
 
 
 def measured(task: Task) -> list[dict[str, Any]]:
     """Run one task."""
     started = time.process_time()
     made = tables(task)
-    print(f"{task.name}: features in {time.process_time() - started:.0f} s of processor time")
+    print(
+        f"{task.name}: features in {time.process_time() - started:.0f} s of processor time",
+        flush=True,
+    )
     learn, choose, test = (
         stacked(task, made, at, leak=False) for at in (task.learn, task.choose, task.test)
     )
@@ -227,14 +235,16 @@ def measured(task: Task) -> list[dict[str, Any]]:
         setting, model = chosen(columns, learn, choose)
         scores[name] = model.predict_proba(test[0][columns])[:, 1]
         facts[name] = {"n_features": len(columns), "setting": setting}
+        print(f"{task.name}: {name}, {time.process_time() - started:.0f} s", flush=True)
     late = [stacked(task, made, at, leak=True) for at in (task.learn, task.choose, task.test)]
     setting, model = chosen(useful, late[0], late[1])
     for name, rows in (("leak, as judged", late[2]), ("leak, as served", test)):
         scores[name] = np.clip(model.predict_proba(rows[0][useful])[:, 1], 1e-6, 1 - 1e-6)
         facts[name] = {"n_features": len(useful), "setting": setting}
-    judge = Judge(test[0].index, test[1])
-    common = {"data": task.name, "users": judge.n_users, "buyers": test[1].mean()}
-    return [common | row | facts[row["features"]] for row in against(scores, judge)]
+    users = test[0].index
+    common = {"data": task.name, "users": users.nunique(), "rows": len(users)}
+    common |= {"buyers": test[1].mean()}
+    return [common | row | facts[row["features"]] for row in judged(scores, users, test[1])]
 
 
 def main() -> None:
@@ -247,8 +257,9 @@ def main() -> None:
     path = write_result(
         "features_ablation",
         numbers,
-        about="Purchase in the next 7 days by gradient boosting on families of features: all, "
-        "without one, one alone; with a leak. Tested at later weeks than learned and chosen at.",
+        about="Purchase in the next 7 days by gradient boosting on families of features: the base, "
+        "the base and one more, all, all but one; with a leak. "
+        "Tested at later weeks than learned and chosen at.",
         seed=SEED,
         libraries=(*LIBRARIES, "scikit-learn", "torch"),
         cpu_seconds=round(time.process_time() - started),

@@ -31,6 +31,7 @@ from .models import LightGCN as LightGCN
 from .models import LinearChainCRF as LinearChainCRF
 from .models import LSTMRec as LSTMRec
 from .models import MultVAE as MultVAE
+from .models import NextItNet as NextItNet
 from .models import Oracle as Oracle
 from .models import Popularity as Popularity
 from .models import Random as Random

@@ -172,7 +172,8 @@ class LearnedFeatures(Family):
     Parameters
     ----------
     model : Encoder
-        A model with ``fit`` and ``encode``, such as GRU4Rec. It is fitted in place.
+        A model with ``fit`` and ``encode``, such as GRU4Rec or NextItNet. It is
+        fitted in place.
     behavior : str, optional
         Read only events of this behavior.
     """

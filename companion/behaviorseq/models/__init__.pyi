@@ -1,5 +1,6 @@
 from .autoencoder import MultVAE as MultVAE
 from .content import TextContent as TextContent
+from .convolution import NextItNet as NextItNet
 from .crf import LinearChainCRF as LinearChainCRF
 from .factorization import ALS as ALS
 from .factorization import EASE as EASE
