@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import numpy as np
 
 from behaviorseq.arguments import is_count, require
+from behaviorseq.prepare.frames import settle
 
 from .frames import as_table, before, distinct, from_table, joined
 from .rhythm import check_lags, intervals
-from .timeseries import step_sums
+from .timeseries import LN2, step_sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
     from narwhals.typing import IntoFrameT
+
+
+ROUNDING = 1e-12  # a variance below this share of the squares is rounding of a series that is flat
 
 
 def series_features(
@@ -73,74 +78,72 @@ def series_features(
     if lags:
         check_lags(lags)
     frame, sums = step_sums(events, moment, every, steps, by=by, value=value)
-    wide = _side_by_side(distinct(before(frame, moment), by), sums, by, steps)
-    names = [_name(step) for step in range(steps)]
-    averages = {f"amount_mean{n}": _mean(names[-n:]) for n in windows}
-    averages |= {f"amount_half{h:g}": _faded_mean(names, h) for h in half_lives}
-    before_it = {f"amount_lag{lag}": _at(names, lag) for lag in lags}
-    described = wide.select(by, **averages, **before_it, **_volatility(names))
-    tables = [
-        described,
-        *([_autocorrelations(wide, names, lags, by)] if lags else []),
-        from_table(intervals(events, moment, by=by)),
-    ]
+    summed = _summed(settle(sums), by, steps, windows, half_lives, lags)
+    users = distinct(before(frame, moment), by).join(summed, on=by, how="left")
+    names = [name for name in summed.collect_schema().names() if name != by]
+    # Who did nothing in all these steps has 0 everywhere.
+    users = users.with_columns(nw.col(*names).fill_null(0.0))
+    late = {f"amount_lag{lag}": nw.lit(None, dtype=nw.Float64) for lag in lags if lag > steps}
+    described = users.with_columns(**late, **_rhythm(steps, lags)).select(
+        by,
+        *(f"amount_mean{window}" for window in windows),
+        *(f"amount_half{half_life:g}" for half_life in half_lives),
+        *(f"amount_lag{lag}" for lag in lags),
+        *(f"autocorrelation_{lag}" for lag in lags),
+        "volatility",
+    )
+    tables = [described, from_table(intervals(events, moment, by=by))]
     result: IntoFrameT = as_table(joined(tables, by), by)
     return result
 
 
-def _name(step: int) -> str:
-    return f"_step{step}"
+def _summed(
+    sums: Any,
+    by: str,
+    steps: int,
+    windows: Sequence[int],
+    half_lives: Sequence[float],
+    lags: Sequence[int],
+) -> Any:
+    """Add up, for each user, all that averages, lags and rhythm are made of, in one pass.
+
+    Steps without an event have no row, and add nothing to any of these sums.
+    """
+    step, amount = nw.col("step"), nw.col("amount")
+    parts = {f"amount_mean{n}": _where(step >= steps - n) / min(n, steps) for n in windows}
+    for half_life in half_lives:
+        weight = ((step - (steps - 1)).cast(nw.Float64) * (LN2 / half_life)).exp()
+        total = float((0.5 ** (np.arange(steps) / half_life)).sum())
+        parts[f"amount_half{half_life:g}"] = amount * weight / total
+    parts |= {f"amount_lag{lag}": _where(step == steps - lag) for lag in lags if lag <= steps}
+    parts |= {"_sum": amount, "_size": amount * amount}
+    parts |= {"_first": _where(step == 0), "_last": _where(step == steps - 1)}
+    for lag in {1, *lags}:
+        earlier = sums.select(by, (step + lag).alias("step"), amount.alias(f"_before{lag}"))
+        sums = sums.join(earlier, on=[by, "step"], how="left")
+        parts[f"_products{lag}"] = amount * nw.col(f"_before{lag}").fill_null(0.0)
+        parts[f"_ends{lag}"] = _where(step >= lag) + _where(step < steps - lag)
+    return sums.select(by, **parts).group_by(by).agg(nw.col(*parts).sum())
 
 
-def _side_by_side(users: Any, sums: Any, by: str, steps: int) -> Any:
-    """Put the steps of a user in columns, 0 where nothing happened: no window over users."""
-    names = [_name(step) for step in range(steps)]
-    own = {
-        name: nw.when(nw.col("step") == step).then(nw.col("amount")).otherwise(0.0)
-        for step, name in enumerate(names)
-    }
-    wide = sums.select(by, **own).group_by(by).agg(nw.col(*names).sum())
-    return users.join(wide, on=by, how="left").with_columns(nw.col(*names).fill_null(0.0))
+def _where(condition: nw.Expr) -> nw.Expr:
+    return nw.when(condition).then(nw.col("amount")).otherwise(0.0)
 
 
-def _mean(names: Sequence[str]) -> nw.Expr:
-    return nw.sum_horizontal(*names) / len(names)
-
-
-def _faded_mean(names: Sequence[str], half_life: float) -> nw.Expr:
-    """Average columns, the last one with weight 1, those before it the less."""
-    weights = [0.5 ** (ago / half_life) for ago in range(len(names))][::-1]
-    parts = (nw.col(name) * weight for name, weight in zip(names, weights, strict=True))
-    return nw.sum_horizontal(*parts) / float(sum(weights))
-
-
-def _at(names: Sequence[str], lag: int) -> nw.Expr:
-    """Take the column of the step that is so many before the moment; missing before the first."""
-    return nw.col(names[-lag]) if lag <= len(names) else nw.lit(None, dtype=nw.Float64)
-
-
-def _volatility(names: Sequence[str]) -> dict[str, nw.Expr]:
-    """Give the standard deviation of the changes from column to column."""
-    n = len(names) - 1
-    if n == 0:
-        return {"volatility": nw.lit(None, dtype=nw.Float64)}
-    mean = (nw.col(names[-1]) - nw.col(names[0])) / n
-    pairs = zip(names[1:], names[:-1], strict=True)
-    squares = ((nw.col(name) - nw.col(previous) - mean) ** 2 for name, previous in pairs)
-    return {"volatility": (nw.sum_horizontal(*squares) / n).sqrt()}
-
-
-def _autocorrelations(wide: Any, names: Sequence[str], lags: Sequence[int], by: str) -> Any:
-    """Give the autocorrelations of the series in columns, a table with one row a user."""
-    size = nw.sum_horizontal(*(nw.col(name) ** 2 for name in names))
-    apart = wide.with_columns(_mean=_mean(names), _size=size)
-    apart = apart.with_columns(nw.col(name) - nw.col("_mean") for name in names)
-    apart = apart.with_columns(_square=nw.sum_horizontal(*(nw.col(name) ** 2 for name in names)))
-    changes = nw.col("_square") > 1e-24 * nw.col("_size")  # else it is rounding of the mean
+def _rhythm(steps: int, lags: Sequence[int]) -> dict[str, nw.Expr]:
+    """Make autocorrelations and volatility of sums, their formulas multiplied out."""
+    mean, size = nw.col("_sum") / steps, nw.col("_size")
+    square = size - mean * mean * steps
     made = {}
     for lag in lags:
-        pairs = zip(names[lag:], names[:-lag], strict=True)
-        products = [nw.col(name) * nw.col(previous) for name, previous in pairs]
-        total = nw.sum_horizontal(*products) if products else nw.lit(0.0)
-        made[f"autocorrelation_{lag}"] = nw.when(changes).then(total / nw.col("_square"))
-    return apart.select(by, **made)
+        products = nw.col(f"_products{lag}") - mean * nw.col(f"_ends{lag}")
+        products = products + mean * mean * max(steps - lag, 0)
+        made[f"autocorrelation_{lag}"] = nw.when(square > ROUNDING * size).then(products / square)
+    if steps == 1:
+        return made | {"volatility": nw.lit(None, dtype=nw.Float64)}
+    first, last, n = nw.col("_first"), nw.col("_last"), steps - 1
+    squares = size * 2 - first * first - last * last - nw.col("_products1") * 2
+    change = (last - first) / n
+    variance = squares / n - change * change
+    known = nw.when(variance > ROUNDING * size / n).then(variance).otherwise(0.0)
+    return made | {"volatility": known.sqrt()}
