@@ -1,3 +1,4 @@
+from . import features as features
 from . import prepare as prepare
 from . import simulate as simulate
 from .datasets import Dataset as Dataset
@@ -15,6 +16,7 @@ from .evaluation import shuffle_test as shuffle_test
 from .events import read_events as read_events
 from .events import validate as validate
 from .features import daily_counts as daily_counts
+from .features import item_graph as item_graph
 from .features import user_statistics as user_statistics
 from .models import ALS as ALS
 from .models import BPR as BPR
@@ -29,6 +31,7 @@ from .models import LightGCN as LightGCN
 from .models import LinearChainCRF as LinearChainCRF
 from .models import LSTMRec as LSTMRec
 from .models import MultVAE as MultVAE
+from .models import NextItNet as NextItNet
 from .models import Oracle as Oracle
 from .models import Popularity as Popularity
 from .models import Random as Random
@@ -44,7 +47,6 @@ from .models import TextContent as TextContent
 from .models import UserFrequency as UserFrequency
 from .models import UserKNN as UserKNN
 from .models import WindowClassifier as WindowClassifier
-from .models import item_graph as item_graph
 from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source

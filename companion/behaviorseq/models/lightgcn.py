@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from behaviorseq.arguments import is_count, require
-from behaviorseq.models.graph import Graph, normalized
+from behaviorseq.features.graph import normalized
+from behaviorseq.models.graph import Graph
 from behaviorseq.models.network import NetworkRecommender
 from behaviorseq.models.recommender import binary, decayed_counts
 from behaviorseq.training.bags import Bag, Bags, bag_cross_entropy

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from behaviorseq.arguments import is_count, require
+from behaviorseq.features.histories import binary as binary  # models read them from here
+from behaviorseq.features.histories import decayed_counts as decayed_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,21 +187,6 @@ class Recommender(ABC):
 def item_counts(sequences: Sequences) -> NDArray[np.float32]:
     """Count the events of each item, shape (n_items,)."""
     return np.bincount(sequences.items, minlength=sequences.n_items).astype(np.float32)
-
-
-def decayed_counts(histories: Sequences, decay: float) -> sp.csr_array:
-    """Count each history's events, weighted by ``decay ** position_from_end``.
-
-    The last event weighs 1, the one before it ``decay``, and so on; ``decay=1`` counts plainly
-    and ``decay=0`` keeps the last event alone. Shape (n_histories, n_items), float32.
-    """
-    return histories.to_csr(np.power(decay, histories.position_from_end, dtype=np.float32))
-
-
-def binary(counts: sp.csr_array) -> sp.csr_array:
-    """Copy a sparse matrix with 1 for each stored value."""
-    ones = np.ones(counts.nnz, dtype=np.float32)
-    return sp.csr_array((ones, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def chunks(n_rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:

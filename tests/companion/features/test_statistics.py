@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import Counter
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from behaviorseq import simulate
-from behaviorseq.features import user_statistics
+from behaviorseq.features import purchase_statistics, user_statistics, value_statistics
 
 BEHAVIORS = ("view", "click", "cart", "purchase")
 START = pd.Timestamp("2024-01-01")
@@ -120,8 +121,8 @@ def test_behaviors_that_are_not_counted_have_no_rate():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda log: log.drop(columns="item"), r"columns \['item'\] are missing"),
-        (lambda log: log.assign(time=range(len(log))), "must hold datetimes, not int64"),
+        (lambda log: log.drop(columns="item"), "there is no column `item`"),
+        (lambda log: log.assign(time=range(len(log))), "must hold datetimes, and not positions"),
         (lambda log: log.assign(time=log["time"] + 99 * A_DAY), "no event lies before"),
     ],
 )
@@ -129,3 +130,79 @@ def test_a_log_that_cannot_be_read_is_refused(change, message):
     log = log_of([(1, 0, 0, "view"), (2, 1, 5, "click")])
     with pytest.raises(ValueError, match=message):
         user_statistics(change(log), MOMENT)
+
+
+def rows_with_values(seed=0, n=40):
+    rng = np.random.default_rng(seed)
+    log = log_of(
+        list(
+            zip(
+                rng.integers(0, 5, n),
+                rng.integers(0, 9, n),
+                rng.integers(0, 60, n) * 6,
+                rng.choice(BEHAVIORS, n),
+                strict=True,
+            )
+        )
+    )
+    return log.assign(value=np.where(rng.random(n) < 0.3, np.nan, rng.integers(0, 9, n)))
+
+
+def purchases_by_hand(log, user):
+    """Gather the purchases that share their time, then average."""
+    baskets = {}
+    for e in log.itertuples():
+        if e.user == user and e.behavior == "purchase" and e.time < MOMENT:
+            baskets.setdefault(e.time, []).append(0 if math.isnan(e.value) else e.value)
+    return [
+        (MOMENT - max(baskets)) / A_DAY,
+        len(baskets),
+        sum(map(sum, baskets.values())) / len(baskets),
+    ]
+
+
+def values_by_hand(log, user):
+    past = log[(log["user"] == user) & (log["time"] < MOMENT)]
+    values = past["value"].dropna().to_numpy()
+    mean, deviation = values.mean(), values.std()
+    return [mean, deviation, deviation / mean if mean else math.nan]
+
+
+def indexed(table):
+    """Give the table of any engine as pandas, users as the index."""
+    frame = nw.from_native(table).lazy().collect().to_pandas()
+    return frame.set_index("user").sort_index() if "user" in frame else frame
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("engine", ["pandas", "polars", "polars lazy", "duckdb"])
+def test_every_engine_counts_what_a_loop_counts(seed, engine, engines):
+    log = rows_with_values(seed)
+    make = engines[engine]
+    for user, row in indexed(user_statistics(make(log), MOMENT, category="kind")).iterrows():
+        expected = pd.Series(by_hand(log, user)).astype(float)
+        np.testing.assert_allclose(row[expected.index].astype(float), expected, atol=1e-12)
+    values = indexed(value_statistics(make(log), MOMENT))
+    known = log[log["value"].notna() & (log["time"] < MOMENT)]
+    assert values.index.tolist() == sorted(known["user"].unique())
+    for user, row in values.iterrows():
+        np.testing.assert_allclose(row.astype(float), values_by_hand(log, user), atol=1e-12)
+    purchases = indexed(purchase_statistics(make(log), MOMENT))
+    bought = log[(log["behavior"] == "purchase") & (log["time"] < MOMENT)]
+    assert purchases.index.tolist() == sorted(bought["user"].unique())
+    for user, row in purchases.iterrows():
+        np.testing.assert_allclose(row.astype(float), purchases_by_hand(log, user))
+
+
+def test_spark_counts_what_pandas_counts(on_spark):
+    log = rows_with_values(4)
+    for function in (user_statistics, value_statistics, purchase_statistics):
+        found, expected = indexed(function(on_spark(log), MOMENT)), function(log, MOMENT)
+        pd.testing.assert_frame_equal(found, expected, check_dtype=False)
+
+
+def test_missing_users_and_times_are_refused(engines):
+    log = rows_with_values().assign(user=lambda t: t["user"].astype(float).where(t["user"] > 0))
+    for make in engines.values():
+        with pytest.raises(ValueError, match="the user is missing"):
+            user_statistics(make(log), MOMENT)

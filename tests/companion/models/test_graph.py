@@ -8,13 +8,13 @@ import scipy.sparse as sp
 import torch
 
 from behaviorseq import GCNRec, item_graph
+from behaviorseq.features import transition_graph
 from behaviorseq.models.graph import (
     Graph,
     GraphConvolution,
     decayed_mean,
     normalized,
 )
-from behaviorseq.models.neighbors import transitions
 from behaviorseq.training import FullSoftmax, Training, padded
 from behaviorseq.training.fit import item_vectors
 
@@ -50,7 +50,8 @@ def counted(log, steps):
 def test_the_item_graph_equals_a_loop(steps, make_log):
     log = make_log(longest=12)
     counts = counted(log, steps)
-    np.testing.assert_allclose(transitions(log, steps).toarray(), counts, rtol=1e-6)
+    weights = 1 / np.arange(1, steps + 1)
+    np.testing.assert_allclose(transition_graph(log, weights).toarray(), counts, rtol=1e-6)
     both = counts + counts.T
     np.fill_diagonal(both, 0)
     graph = item_graph(log, steps=steps, neighbors=None)
