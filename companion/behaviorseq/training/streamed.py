@@ -94,7 +94,6 @@ def ahead(shards: Shards, order: Sequence[int]) -> Iterator[tuple[int, Sequences
             else:
                 del coming
             yield index, part
-            del part  # and so did who asked: one part is held while the next but one is read
 
 
 def batches_of(
