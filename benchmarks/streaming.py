@@ -25,13 +25,15 @@ N_ITEMS = 50_000
 EVENTS = 100  # of a user, on average
 PART = 500_000  # events of a part, on average
 MEMORY = "500MB"  # what DuckDB may hold before it writes to the disk
-TRAINING = Training(epochs=1, batch_size=512, seed=SEED, device="cpu")
+TRAINING = Training(epochs=1, batch_size=512, windows="last", seed=SEED, device="cpu")
+LENGTH = 20  # events of a history that are trained, its last ones
 ABOUT = (
     "Seconds (wall clock), processor seconds and resident memory at its peak and before, with "
     "interpreter and libraries, of one step each in a fresh process, one run. 'write': from a "
     f"Parquet file in no order to shards of {PART:,} events with DuckDB, which may hold {MEMORY}. "
     "'in memory': read that file with pandas, make Sequences of it, and train a GRU4Rec of width "
-    "8 (windows of 50 events, sampled softmax with 64 negatives) for one epoch on the CPU. "
+    f"8 (the last {LENGTH} inputs of each history, so that the run is short; sampled softmax with "
+    "64 negatives) for one epoch on the CPU. "
     "'streamed': the same network from the shards, two parts held at a time, and the pass that "
     f"counts items before. The log: {EVENTS} events a user on average, heavy-tailed, {N_ITEMS:,} "
     "items by Zipf's law, independent of each other, so that nothing but their frequencies can "
@@ -69,7 +71,7 @@ def write(path: Path, folder: Path, n: int) -> dict[str, Any]:
 def train(histories: Sequences | Shards) -> dict[str, Any]:
     """Train for one epoch."""
     loss = SampledSoftmax(negatives=64)
-    model = GRU4Rec(width=8, length=50, dropout=0, loss=loss, training=TRAINING)
+    model = GRU4Rec(width=8, length=LENGTH, dropout=0, loss=loss, training=TRAINING)
     model.fit(histories)
     return {"loss": round(float(model.history["loss"].iloc[-1]), 3)}
 
