@@ -151,8 +151,7 @@ class Sequences:
         - https://github.com/yueqirex/LRURec/issues/1 (its author's experience: NDCG about a
           fifth higher).
         """
-        if ties not in get_args(Ties):
-            raise ValueError(f"ties must be one of {get_args(Ties)}, got {ties!r}")
+        check_ties(ties)
         columns = read_columns(events)
         # Encoding text and gathering in no order wait for memory most of the time: two at once.
         with ThreadPoolExecutor(max_workers=2) as threads:
@@ -175,7 +174,7 @@ class Sequences:
             behavior_names=names,
             **ordered,
         )
-        return histories if ties == "stable" else histories._order_ties(ties, seed)
+        return histories.order_ties(ties, seed)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -197,6 +196,11 @@ class Sequences:
     def n_events(self) -> int:
         """Number of events in all rows."""
         return len(self.items)
+
+    @property
+    def item_counts(self) -> NDArray[np.int64]:
+        """Number of events of each item, shape (n_items,)."""
+        return np.bincount(self.items, minlength=self.n_items)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -295,9 +299,16 @@ class Sequences:
         aligned[begins[begins < self.n_events]] = False
         return aligned
 
-    def _order_ties(self, ties: Ties, seed: int) -> Self:
-        """Order the events of a row that share their time by content, then by chance."""
-        assert self.times is not None
+    def order_ties(self, ties: Ties, seed: int = 0) -> Self:
+        """Return the same rows with the events of each that share their time in another order.
+
+        See :meth:`from_events` for ``ties`` and ``seed``.
+        """
+        check_ties(ties)
+        if ties == "stable":
+            return self
+        if self.times is None:
+            raise ValueError("histories without times have no ties: use ties='stable'")
         tied = self._continues(self.times[1:] == self.times[:-1])
         if ties == "error" and tied.any():
             rows = np.unique(self.row_of_event[tied])[:5]
@@ -326,6 +337,12 @@ _DTYPES = {
     "behaviors": "int8",
     "values": "float32",
 }
+
+
+def check_ties(ties: Ties) -> None:
+    """Refuse an order of ties that there is not."""
+    if ties not in get_args(Ties):
+        raise ValueError(f"ties must be one of {get_args(Ties)}, got {ties!r}")
 
 
 def _check_array(name: str, array: Any, dtypes: str) -> None:
