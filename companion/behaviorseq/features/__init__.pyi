@@ -18,11 +18,11 @@ from .rhythm import volatility as volatility
 from .statistics import purchase_statistics as purchase_statistics
 from .statistics import user_statistics as user_statistics
 from .statistics import value_statistics as value_statistics
+from .summary import series_features as series_features
 from .text import text_factors as text_factors
 from .text import text_vectors as text_vectors
 from .timeseries import exponential_average as exponential_average
 from .timeseries import lagged as lagged
 from .timeseries import moving_average as moving_average
 from .timeseries import regular_series as regular_series
-from .timeseries import series_features as series_features
 from .windows import daily_counts as daily_counts

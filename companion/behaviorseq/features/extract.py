@@ -14,9 +14,9 @@ from behaviorseq.sequences import Sequences
 from behaviorseq.vocabulary import Vocabulary
 
 from .families import Family, GraphFeatures, TableFeatures
-from .frames import before, moment_ticks
+from .frames import before, distinct, moment_ticks
 from .statistics import user_statistics
-from .timeseries import series_features
+from .summary import series_features
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,7 +44,7 @@ class Past:
         refuse_missing(frame, "user", "item", "time")
         self.moment, self.tick = moment, moment_ticks(frame, moment)
         self._frame = before(frame, moment)
-        users = self._frame.lazy().select("user").unique().collect().to_pandas()["user"]
+        users = distinct(self._frame, "user").lazy().collect().to_pandas()["user"]
         if users.empty:
             raise ValueError(f"no event lies before {moment}")
         self.users = pd.Index(users).sort_values()

@@ -42,6 +42,16 @@ def before(frame: Frame, moment: Any) -> Frame:
     return frame.filter(ticks(frame) < nw.lit(moment_ticks(frame, moment)))
 
 
+def distinct(frame: Frame, *names: str) -> Frame:
+    """Give each combination of entries in some columns once.
+
+    By groups: what Narwhals makes of ``unique`` is a window over all rows in some engines.
+    """
+    groups: Any = frame.select(*names, _n=nw.lit(1)).group_by(*names).agg(nw.col("_n").sum())
+    found: Frame = groups.select(*names)
+    return found
+
+
 def unit_of_days(frame: Frame) -> int:
     """Give the ticks of a day; of positions one."""
     return 1 if is_position(frame) else DAY

@@ -165,12 +165,14 @@ def intervals(events: IntoFrameT, moment: Any, *, by: str = "user") -> IntoFrame
     """
     frame: Any = open_frame(events, "time", by)
     refuse_missing(frame, by, "time")
-    times = before(frame, moment).select(by, _tick=ticks(frame)).unique()
+    times = before(frame, moment).select(by, _tick=ticks(frame))
     pause = (nw.col("_tick") - nw.col("_tick").shift(1).over(by, order_by="_tick")).cast(nw.Float64)
     unit = unit_of_days(frame)
     names = ("interval_mean", "interval_deviation")
+    known = nw.when(nw.col("_pause") > 0).then(nw.col("_pause") / unit)
     made = (
-        times.with_columns((pause / unit).alias(name) for name in names)
+        times.with_columns(_pause=pause)
+        .with_columns(known.alias(name) for name in names)
         .group_by(by)
         .agg(nw.col(names[0]).mean(), nw.col(names[1]).std(ddof=0))
     )

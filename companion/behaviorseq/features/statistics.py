@@ -17,7 +17,7 @@ from behaviorseq.arguments import number
 from behaviorseq.event_checks import one_row
 from behaviorseq.prepare.frames import is_position, missing, open_frame, refuse_missing, ticks
 
-from .frames import DAY, as_table, before, divided, joined, moment_ticks
+from .frames import DAY, as_table, before, distinct, divided, joined, moment_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -255,21 +255,27 @@ def _regularity(past: Any) -> Any:
     """Count each user's active dates, and the mean days from one to the next."""
     # Whole days since a date long before 1970: the engines round below 0 each in its own way.
     date = (ticks(past) + nw.lit(1_000_000 * DAY)) // nw.lit(DAY)
-    names = ("active_days", "_first", "mean_gap")
-    dates = past.select("user", **dict.fromkeys(names, date)).group_by("user")
-    days, first, last = (nw.col(name) for name in names)
-    found = dates.agg(days.n_unique(), first.min(), last.max())
+    dates = distinct(past.select("user", _date=date), "user", "_date")
+    date, names = nw.col("_date"), ("_first", "mean_gap")
+    days, first, last = (nw.col(name) for name in ("active_days", *names))
+    marked = dates.select("user", active_days=nw.lit(1), **dict.fromkeys(names, date))
+    found = marked.group_by("user").agg(days.sum(), first.min(), last.max())
     gap = nw.when(days > 1).then((last - first) / (days - 1))
     return found.with_columns(mean_gap=gap).drop("_first")
 
 
 def _entropy(past: Any, category: str) -> Any:
-    """Measure how evenly each user's events spread over categories, in bits."""
+    r"""Measure how evenly each user's events spread over categories, in bits.
+
+    With n events, :math:`n_c` of them of category c, it is
+    :math:`\log_2 n - \sum_c n_c \log_2 n_c / n`, which needs no window over users.
+    """
     known = past.filter(~missing(past, category)).select(
         "user", _kind=nw.col(category), _n=nw.lit(1.0)
     )
     sizes = known.group_by("user", "_kind").agg(nw.col("_n").sum())
-    share = nw.col("_n") / nw.col("_n").sum().over("user")
-    terms = sizes.with_columns(share=share)
-    terms = terms.with_columns(entropy=-nw.col("share") * nw.col("share").log(2))
-    return terms.group_by("user").agg(nw.col("entropy").sum())
+    terms = sizes.with_columns(entropy=nw.col("_n") * nw.col("_n").log(2))
+    sums = terms.group_by("user").agg(nw.col("_n").sum(), nw.col("entropy").sum())
+    bits = nw.col("_n").log(2) - nw.col("entropy") / nw.col("_n")
+    never_below = nw.when(bits > 0).then(bits).otherwise(0.0)  # by rounding it may be
+    return sums.select("user", entropy=never_below)

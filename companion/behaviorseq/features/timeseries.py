@@ -22,8 +22,8 @@ from behaviorseq.prepare.frames import (
     ticks,
 )
 
-from .frames import as_table, before, from_table, joined, moment_ticks
-from .rhythm import autocorrelation, check_lags, intervals, volatility
+from .frames import before, distinct, moment_ticks
+from .rhythm import check_lags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,29 +86,49 @@ def regular_series(
     >>> series.sort_values(["user", "step"])["amount"].tolist()
     [1.0, 0.0, 1.0, 0.0, 0.0, 1.0]
     """
+    frame, sums = step_sums(events, moment, every, steps, by=by, value=value)
+    numbers: Any = integers(frame, 0, steps - 1, "step")
+    numbers = numbers.collect() if isinstance(frame, nw.DataFrame) else numbers
+    grid = distinct(before(frame, moment), by).join(numbers, how="cross")
+    filled = grid.join(sums, on=[by, "step"], how="left")
+    result: IntoFrameT = filled.with_columns(nw.col("amount").fill_null(0.0)).to_native()
+    return result
+
+
+def step_sums(
+    events: Any,
+    moment: Any,
+    every: str | timedelta | int,
+    steps: int,
+    *,
+    by: str,
+    value: str | None,
+) -> tuple[Any, Any]:
+    """Check a log, and sum up those steps of :func:`regular_series` in which something happened.
+
+    Returns
+    -------
+    frame : narwhals frame
+        The log.
+    sums : narwhals frame
+        Columns ``by``, ``step`` and ``amount``.
+    """
     require("steps", steps, is_count(steps), "a whole number of 1 or more")
     frame: Any = open_frame(events, "time", by, *([value] if value else []))
     length = in_ticks(span("every", every, frame))
     require("every", every, length > 0, "longer than 0")
     refuse_missing(frame, by, "time")
-    past: Any = before(frame, moment)
     ago = (nw.lit(moment_ticks(frame, moment)) - 1 - ticks(frame)) // nw.lit(length)
     amount = nw.lit(1.0)
     if value:
         amount = nw.when(~missing(frame, value)).then(nw.col(value)).otherwise(0)
-    sums = (
-        past.select(by, (nw.lit(steps - 1) - ago).cast(nw.Int64).alias("step"), amount=amount)
+    parts = (
+        before(frame, moment)
+        .select(by, (nw.lit(steps - 1) - ago).cast(nw.Int64).alias("step"), amount=amount)
         .filter(nw.col("step") >= 0)
         .with_columns(nw.col("amount").cast(nw.Float64))
-        .group_by(by, "step")
-        .agg(nw.col("amount").sum())
     )
-    numbers: Any = integers(frame, 0, steps - 1, "step")
-    numbers = numbers.collect() if isinstance(frame, nw.DataFrame) else numbers
-    grid = past.select(by).unique().join(numbers, how="cross")
-    filled = grid.join(sums, on=[by, "step"], how="left")
-    result: IntoFrameT = filled.with_columns(nw.col("amount").fill_null(0.0)).to_native()
-    return result
+    return frame, parts.group_by(by, "step").agg(nw.col("amount").sum())
 
 
 def moving_average(
@@ -240,74 +260,4 @@ def lagged(
         for lag in lags
     ]
     result: IntoFrameT = frame.with_columns(*before).to_native()
-    return result
-
-
-def series_features(
-    events: IntoFrameT,
-    moment: Any,
-    every: str | timedelta | int = "1D",
-    steps: int = 28,
-    *,
-    by: str = "user",
-    value: str | None = None,
-    windows: Sequence[int] = (7, 28),
-    half_lives: Sequence[float] = (7,),
-    lags: Sequence[int] = (1, 7),
-) -> IntoFrameT:
-    """Describe each user's series as it stands at a moment, in one row.
-
-    Parameters
-    ----------
-    events, moment, every, steps, by, value
-        As for :func:`regular_series`.
-    windows : sequence of int
-        Of :func:`moving_average`.
-    half_lives : sequence of float
-        Of :func:`exponential_average`.
-    lags : sequence of int
-        Of :func:`autocorrelation`, and of :func:`lagged`, in which lag 1 is the last step before
-        the moment, that is, seen from the step that begins at the moment.
-
-    Returns
-    -------
-    dataframe
-        One row for each who has an event before the moment: the averages and the lags at the last
-        step, ``autocorrelation_1`` and so on, ``volatility``, and the columns of
-        :func:`intervals`.
-
-    Raises
-    ------
-    ValueError
-        For the reasons of these functions.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> log = pd.DataFrame({"user": "ann", "time": pd.to_datetime(
-    ...     ["2024-05-01", "2024-05-02", "2024-05-02", "2024-05-05", "2024-06-01"])})
-    >>> found = series_features(log, "2024-05-06", steps=5, windows=[5], lags=[1])
-    >>> found.loc["ann", ["amount_mean5", "amount_lag1"]].tolist()
-    [0.8, 1.0]
-    """
-    series = regular_series(events, moment, every, steps, by=by, value=value)
-    made: Any = series
-    for window in windows:
-        made = moving_average(made, window, by=by)
-    for half_life in half_lives:
-        made = exponential_average(made, half_life, by=by)
-    farther = [lag - 1 for lag in lags if lag > 1]
-    made = lagged(made, farther, by=by) if farther else made
-    frame: Any = open_frame(made, by, "step")
-    last = frame.filter(nw.col("step") == steps - 1)
-    seen = {f"amount_lag{lag}": "amount" if lag == 1 else f"amount_lag{lag - 1}" for lag in lags}
-    averages = [f"amount_mean{window}" for window in windows]
-    averages += [f"amount_half{half_life:g}" for half_life in half_lives]
-    tables = [
-        last.select(by, *averages, **{name: nw.col(column) for name, column in seen.items()}),
-        *([from_table(autocorrelation(series, lags, by=by))] if lags else []),
-        from_table(volatility(series, by=by)),
-        from_table(intervals(events, moment, by=by)),
-    ]
-    result: IntoFrameT = as_table(joined(tables, by), by)
     return result

@@ -68,7 +68,7 @@ def test_cooccurrence_counts_histories_with_both_items(seed):
 def test_graphs_do_not_depend_on_the_order_of_users(seed):
     _, histories = random_log(seed)
     mixed = histories.take(np.random.default_rng(seed).permutation(len(histories)))
-    for make in (transition_graph, cooccurrence_graph):
+    for make in (transition_graph, cooccurrence_graph, item_graph):
         np.testing.assert_array_equal(make(histories).toarray(), make(mixed).toarray())
 
 
@@ -155,10 +155,25 @@ def test_an_item_graph_keeps_the_strongest_edges_of_either_end(seed, steps, neig
     np.testing.assert_array_equal(graph, np.where(chosen | chosen.T, every, 0))
 
 
-def test_normalized_edges_equal_the_dense_formula():
+def test_an_item_graph_may_be_empty_and_refuses_nonsense():
     _, histories = random_log(5)
-    graph = item_graph(histories, steps=2, neighbors=None)
-    full = graph.toarray().astype(np.float64) + np.eye(graph.shape[0])
-    root = np.diag(full.sum(axis=1) ** -0.5)
-    np.testing.assert_allclose(normalized(graph).toarray(), root @ full @ root, rtol=1e-6)
-    assert np.linalg.eigvalsh(normalized(graph).toarray().astype(np.float64))[-1] <= 1 + 1e-6
+    assert item_graph(histories.slice(0, 0)).nnz == 0
+    with pytest.raises(ValueError, match="steps must be"):
+        item_graph(histories, steps=0)
+    with pytest.raises(ValueError, match="neighbors must be"):
+        item_graph(histories, neighbors=0)
+
+
+@pytest.mark.parametrize("self_loops", [True, False])
+def test_normalized_edges_equal_the_dense_formula(self_loops):
+    directed = random_graph(1).toarray()
+    edges = np.triu(directed, 1) + np.triu(directed, 1).T
+    edges[-1] = edges[:, -1] = 0  # a node without an edge
+    dense = edges.astype(np.float64) + self_loops * np.eye(len(edges))
+    degree = dense.sum(axis=1)
+    root = np.diag(np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1e-30)), 0))
+    ours = normalized(sp.csr_array(edges), self_loops=self_loops).toarray()
+    np.testing.assert_allclose(ours, root @ dense @ root, rtol=1e-6)
+    eigenvalues = np.linalg.eigvalsh(ours.astype(np.float64))
+    assert eigenvalues.max() == pytest.approx(1, abs=1e-6)
+    assert eigenvalues.min() >= -1 - 1e-6
