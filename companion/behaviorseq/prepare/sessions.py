@@ -63,15 +63,35 @@ def sessionise(
     longest = span("gap", gap, frame)
     refuse_present(frame, [column], "column='...'")
     refuse_missing(frame, "user", "time")
-    (before,) = unused(frame, "before")
+    number = _numbered if isinstance(frame, nw.DataFrame) else _numbered_in_sql
+    return number(frame, longest, column).to_native()  # type: ignore[no-any-return]  # the kind that came in
+
+
+def _numbered(frame: Any, longest: timedelta | int, column: str) -> Any:
+    """Count sessions in memory, where one sort serves all steps."""
+    (row,) = unused(frame.select("user", "time"), "row")
+    slim = frame.select("user", "time").with_row_index(row).sort("time")
+    pause = nw.col("time") - nw.col("time").shift(1).over("user")
+    slim = slim.with_columns(_opens(pause, longest).alias("opens"))
+    slim = slim.select(row, nw.col("opens").cum_sum().over("user").alias(column)).sort(row)
+    return frame.with_columns(slim[column])
+
+
+def _numbered_in_sql(frame: Any, longest: timedelta | int, column: str) -> Any:
+    """Count sessions where rows have no order of their own."""
+    before, opens = unused(frame, "before", "opens")
     previous = nw.col("time").shift(1).over("user", order_by="time")
     pause = nw.col("time") - nw.col(before)
-    opens = (pause > nw.lit(longest)).fill_null(value=False).cast(nw.Int64)
-    numbered: Any = (
+    # Of events at one time the one that opens a session has the earliest event before it.
+    number = nw.col(opens).cum_sum().over("user", order_by=["time", before])
+    return (
         frame.with_columns(previous.alias(before))
-        .with_columns(opens.alias(column))
-        # Of events at one time the one that opens a session has the earliest event before it.
-        .with_columns(nw.col(column).cum_sum().over("user", order_by=["time", before]))
-        .drop(before)
+        .with_columns(_opens(pause, longest).alias(opens))
+        .with_columns(number.alias(column))
+        .drop(before, opens)
     )
-    return numbered.to_native()  # type: ignore[no-any-return]  # the kind that came in
+
+
+def _opens(pause: nw.Expr, longest: timedelta | int) -> nw.Expr:
+    """Say with 0 or 1 whether a pause ends a session; the first event has no pause before it."""
+    return (pause > nw.lit(longest)).fill_null(value=False).cast(nw.Int64)
