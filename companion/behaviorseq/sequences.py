@@ -162,7 +162,7 @@ class Sequences:
             times = read_times(columns["time"])
             behaviors, names = read_behaviors(columns.get("behavior"))
             values = read_values(columns.get("value"))
-            order = _order(user, times, len(user_ids))
+            order = history_order(user, times, len(user_ids))
             there = {"items": item, "times": times, "behaviors": behaviors, "values": values}
             arrays = {name: array for name, array in there.items() if array is not None}
             gathered = threads.map(lambda array: array[order], arrays.values())
@@ -342,7 +342,7 @@ def _offsets(lengths: NDArray[Any]) -> NDArray[np.int64]:
     return offsets
 
 
-def _order(user: NDArray[np.int32], times: NDArray[Any], n_users: int) -> NDArray[np.intp]:
+def history_order(user: NDArray[np.int32], times: NDArray[Any], n_users: int) -> NDArray[np.intp]:
     """Sort the rows of a log by user, then by time, then as they stand."""
     by_time = _time_order(times.view(np.int64))
     n = len(user)

@@ -171,7 +171,7 @@ def _centred(
     frame: Any, column: str, group: str, centre: str, n: str, least: int, overall: Any
 ) -> Any:
     """Add the median of the group of each event, or that of all where the group is small."""
-    known = frame.filter(~nw.col(column).is_null())
+    known = frame.select(column, group).filter(~nw.col(column).is_null())
     medians = known.group_by(group).agg(nw.col(column).median().alias(centre), nw.len().alias(n))
     medians = settle(medians.filter(nw.col(n) >= least))
     joined = frame.join(medians, on=group, how="left")

@@ -109,11 +109,18 @@ def _previous(frame: Any, keys: tuple[str, ...], order: list[str], name: str) ->
         return frame.with_columns(before)
     # Most events are equal to no other. These libraries take their time for a group of one, so
     # only the rest is put into order.
-    (n,) = unused(frame, "n")
-    counted = frame.with_columns(nw.len().over(*keys).alias(n))
+    n, place = unused(frame, "n", "place")
+    repeated = nw.col(n) > 1
     nothing = nw.lit(None, frame.collect_schema()["time"]).alias(name)
-    alone = counted.filter(nw.col(n) == 1).drop(n).with_columns(nothing)
-    return nw.concat([alone, counted.filter(nw.col(n) > 1).drop(n).with_columns(before)])
+    if isinstance(frame, nw.DataFrame):
+        counts = frame.select(nw.len().over(*keys).alias(n))[n]
+        some = frame.with_row_index(place).select(place, "time", *keys, *order[1:])
+        some = some.filter(counts > 1).with_columns(before)
+        frame = frame.with_columns(nothing)
+        return frame.with_columns(frame[name].scatter(some[place], some[name]))
+    counted = frame.with_columns(nw.len().over(*keys).alias(n))
+    alone = counted.filter(~repeated).drop(n).with_columns(nothing)
+    return nw.concat([alone, counted.filter(repeated).drop(n).with_columns(before)])
 
 
 def robot_signs(events: IntoFrameT) -> IntoFrameT:

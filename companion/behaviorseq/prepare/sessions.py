@@ -5,8 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
+import numpy as np
+import pandas as pd
 
-from .frames import open_frame, refuse_missing, refuse_present, span, unused
+from behaviorseq.columns import plain
+from behaviorseq.sequences import history_order
+
+from .frames import (
+    in_ticks,
+    open_frame,
+    refuse_missing,
+    refuse_present,
+    span,
+    ticks,
+    unused,
+)
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -69,12 +82,21 @@ def sessionise(
 
 def _numbered(frame: Any, longest: timedelta | int, column: str) -> Any:
     """Count sessions in memory, where one sort serves all steps."""
-    (row,) = unused(frame.select("user", "time"), "row")
-    slim = frame.select("user", "time").with_row_index(row).sort("time")
-    pause = nw.col("time") - nw.col("time").shift(1).over("user")
-    slim = slim.with_columns(_opens(pause, longest).alias("opens"))
-    slim = slim.select(row, nw.col("opens").cum_sum().over("user").alias(column)).sort(row)
-    return frame.with_columns(slim[column])
+    user, users = pd.factorize(plain(frame["user"]))
+    at = frame.select(ticks(frame).alias("at"))["at"].to_numpy()
+    order = history_order(user.astype(np.int32), at, len(users))
+    user, at = user[order], at[order]
+    same = user[1:] == user[:-1]
+    passed = np.zeros(len(user), dtype=np.int64)
+    np.cumsum(same & (np.diff(at) > in_ticks(longest)), out=passed[1:])
+    # What was counted before the first event of a user belongs to others.
+    first = np.concatenate([[True], ~same])
+    before = np.maximum.accumulate(np.where(first, passed, 0))
+    sessions = np.empty_like(passed)
+    sessions[order] = passed - before
+    return frame.with_columns(
+        nw.new_series(column, sessions, nw.Int64(), backend=frame.implementation)
+    )
 
 
 def _numbered_in_sql(frame: Any, longest: timedelta | int, column: str) -> Any:
