@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -36,6 +37,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "robots": {},
 }
 COLUMNS = ("user", "item")
+CODED = {"user_code": "user", "item_code": "item"}
 BEHAVIORS = ("view", "cart", "purchase")
 ABOUT = (
     "Seconds (wall clock), processor seconds and peak resident memory (interpreter and libraries "
@@ -111,8 +113,11 @@ def usual_pandas(path: Path, folder: Path) -> dict[str, int]:
     codes = {name: {x: i for i, x in enumerate(sorted(train[name].unique()))} for name in COLUMNS}
     for name, part in parts.items():
         coded = {f"{c}_code": part[c].map(codes[c]).fillna(-1).astype("int32") for c in COLUMNS}
-        part.assign(**coded).to_parquet(folder / f"{name}.parquet")
-    usual_features(train, pd.Timestamp(moments[0])).to_parquet(folder / "features.parquet")
+        parts[name] = part.assign(**coded)
+        parts[name].to_parquet(folder / f"{name}.parquet")
+    coded_train = parts["train"].drop(columns=[*COLUMNS]).rename(columns=CODED)
+    found = usual_features(coded_train, pd.Timestamp(moments[0]))
+    found.to_parquet(folder / "features.parquet")
     return summary(folder)
 
 
@@ -160,26 +165,28 @@ def with_prepare(
     read: Callable[[Path], Any] | None,
     folder: Path,
 ) -> dict[str, int]:
-    """Prepare a log with the companion; what is lazy is written down twice on the way."""
+    """Prepare a log with the companion; what is lazy is written down on the way."""
 
     def stored(frame: Any, name: str) -> Any:
-        if read is None:
+        if read is None and not name.startswith(("train", "validation", "test")):
             return frame
         write(frame, folder / name)
-        return read(folder / name)
+        return frame if read is None else read(folder / name)
 
     log = stored(prepare.clean(log, STEPS)[0], "clean.parquet")
     log = prepare.sessionise(log, GAP)
     log = stored(prepare.keep_frequent(log, user=LEAST, item=LEAST, rounds=1)[0], "core.parquet")
     split = prepare.split_by_time(log)
     codes = [prepare.fit_codes(split.train, name) for name in COLUMNS]
+    parts = {}
     for name in ("train", "validation", "test"):
-        part = getattr(split, name)
+        parts[name] = getattr(split, name)
         for code in codes:
-            part = code.apply(part, unknown=-1)
-        write(part, folder / f"{name}.parquet")
-    counted = features.user_statistics(split.train, split.validation_start, behaviors=BEHAVIORS)
-    amounts = features.value_statistics(split.train, split.validation_start)
+            parts[name] = code.apply(parts[name], unknown=-1)
+        parts[name] = stored(parts[name], f"{name}.parquet")
+    train = nw.from_native(parts["train"]).drop(*COLUMNS).rename(CODED).to_native()
+    counted = features.user_statistics(train, split.validation_start, behaviors=BEHAVIORS)
+    amounts = features.value_statistics(train, split.validation_start)
     joined = from_table(counted).join(from_table(amounts), on="user", how="left")
     write(joined.to_native(), folder / "features.parquet")
     return summary(folder)
@@ -242,6 +249,8 @@ def in_spark(path: Path, folder: Path) -> dict[str, int]:
     builder = SparkSession.builder.master("local[2]").config("spark.driver.memory", "6g")
     builder = builder.config("spark.sql.session.timeZone", "UTC")
     builder = builder.config("spark.sql.shuffle.partitions", "8")
+    # Parquet's times without a zone are moments in UTC to it, as everywhere in the package.
+    builder = builder.config("spark.sql.parquet.inferTimestampNTZ.enabled", "false")
     spark = builder.config("spark.ui.enabled", "false").getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return with_prepare(
