@@ -153,7 +153,7 @@ class Shards:
         return self._survey[0]
 
     @property
-    def lengths(self) -> Lengths:
+    def history_lengths(self) -> Lengths:
         """Of each part the lengths that occur, and how many histories have each.
 
         The first time reads all parts.

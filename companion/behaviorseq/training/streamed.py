@@ -67,7 +67,7 @@ class StreamedBatches:
         self._options = (batch_size, length, windows)
         n_windows = [
             int(n_rows @ count_windows(lengths, length, windows))
-            for lengths, n_rows in shards.lengths
+            for lengths, n_rows in shards.history_lengths
         ]
         self._n_batches = [-(-n // batch_size) for n in n_windows]
         if not len(self):
