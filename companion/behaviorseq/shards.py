@@ -153,7 +153,7 @@ class Shards:
         return self._survey[0]
 
     @property
-    def lengths(self) -> Lengths:
+    def history_lengths(self) -> Lengths:
         """Of each part the lengths that occur, and how many histories have each.
 
         The first time reads all parts.
@@ -234,6 +234,24 @@ def read_shards(folder: str | Path, *, ties: Ties = "stable", seed: int = 0) -> 
     ------
     ValueError
         If there are no shards, or their writing was interrupted.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from behaviorseq import Popularity, prepare
+    >>> log = pd.DataFrame({"user_code": [0, 0, 1, 1], "item_code": [1, 0, 1, 2],
+    ...                     "time": [0, 1, 0, 1]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = prepare.write_shards(log, folder, n_shards=2)
+    ...     shards = read_shards(folder)
+    ...     model = Popularity().fit(shards)
+    ...     [part.users.tolist() for part in shards]
+    [[0], [1]]
+    >>> model.score(Sequences.from_events(log.rename(columns={"user_code": "user",
+    ...                                                       "item_code": "item"})))
+    array([[1., 2., 1.],
+           [1., 2., 1.]], dtype=float32)
     """
     check_ties(ties)
     files, root = opened(folder)
@@ -250,7 +268,7 @@ def read_shards(folder: str | Path, *, ties: Ties = "stable", seed: int = 0) -> 
         content = read_checked(folder, ITEMS, written["item_ids"])
         ids = np.asarray(pq.read_table(pa.BufferReader(content))["item"].to_pylist())
     return Shards(
-        folder=str(folder),
+        folder=str(folder) if "://" in str(folder) else root,
         parts=tuple(Part(**part) for part in written["parts"]),
         n_users=written["n_users"],
         item_ids=Vocabulary(ids),

@@ -51,7 +51,7 @@ def test_counts_and_lengths_are_those_of_the_whole(shards: Shards) -> None:
     whole = Sequences.from_events(LOG.rename(columns=NAMES))
     assert (shards.n_events, shards.n_users, shards.n_items) == (400, 30, 9)
     assert shards.item_counts.tolist() == whole.item_counts.tolist()
-    lengths = np.concatenate([np.repeat(*pair) for pair in shards.lengths])
+    lengths = np.concatenate([np.repeat(*pair) for pair in shards.history_lengths])
     assert sorted(lengths) == sorted(whole.lengths)
 
 

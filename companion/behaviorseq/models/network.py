@@ -124,7 +124,8 @@ class NetworkRecommender(Recommender):
         Raises
         ------
         ValueError
-            If there is nothing to learn from, or the checkpoint is of another run.
+            If there is nothing to learn from, the checkpoint is of another run, or the histories
+            are on disk and the model needs all of them at once.
         """
         self._extras: tuple[Any, ...] = (validate, checkpoint, progress)
         try:

@@ -39,11 +39,11 @@ MOST_BEHAVIORS = 127
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which users each part holds: their first, the one after their last, and their events."""
+    """Which users each part holds: their first, the one after their last, and how many events."""
 
     ranges: list[tuple[int, int, int]]
-    number: Any  # a frame with the number of the part of each user, numbers may be left out
-    numbers: list[int]
+    number: Any  # a frame with a number of a part for each user, rising with the user
+    numbers: list[int]  # those that occur
 
 
 def write_shards(
@@ -110,6 +110,7 @@ def write_shards(
     --------
     >>> import tempfile
     >>> import pandas as pd
+    >>> from behaviorseq.prepare import fit_codes, write_shards
     >>> log = pd.DataFrame({"user": [7, 7, 9], "item": ["tea", "jam", "tea"], "time": [0, 1, 0]})
     >>> items = fit_codes(log, "item")
     >>> coded = items.apply(fit_codes(log, "user").apply(log))
@@ -129,7 +130,7 @@ def write_shards(
         plan = _plan(log, n_shards, ends["events"])
         behaviors = _behaviors(log)
         write = _with_spark if log.implementation.is_spark_like() else _one_by_one
-        parts = write(_narrow(log), plan, folder)
+        parts = write(log, plan, folder)
     ids = Vocabulary(np.arange(ends["item"] + 1)) if item_ids is None else item_ids
     times = "int64" if is_position(frame) else "datetime64[us]"
     shards = Shards(str(folder), parts, ends["user"] + 1, ids, times, behaviors)
@@ -275,7 +276,8 @@ def _one_by_one(log: Frame, plan: _Plan, folder: str | Path) -> tuple[Part, ...]
         name = f"part-{number:05}.parquet"
         path = Path(root) / name
         unfinished = path.with_suffix(".part")
-        _sort_and_write(log.filter((nw.col(USER) >= first) & (nw.col(USER) < stop)), unfinished)
+        rows = log.filter((nw.col(USER) >= first) & (nw.col(USER) < stop))
+        _sort_and_write(_narrow(rows), unfinished)
         unfinished.replace(path)
         parts.append(_written(files, root, name, first, stop, n_events))
     return tuple(parts)
@@ -295,7 +297,7 @@ def _sort_and_write(part: Frame, path: Path) -> None:
 def _with_spark(log: Any, plan: _Plan, folder: str | Path) -> tuple[Part, ...]:
     """Let Spark send each part to one worker, sort it there and write one file."""
     address = str(folder) if "://" in str(folder) else Path(folder).absolute().as_uri()
-    native = log.join(plan.number, on=USER).to_native()
+    native = _narrow(log).join(plan.number, on=USER).to_native()
     (
         native.repartition(len(plan.ranges), PART)
         .sortWithinPartitions(PART, USER, "time")

@@ -39,6 +39,18 @@ class StreamedBatches:
     ------
     ValueError
         If no row has two events, or a number is out of range.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pandas as pd
+    >>> from behaviorseq import prepare
+    >>> log = pd.DataFrame({"user_code": [0, 0, 0, 1, 1], "item_code": [0, 1, 2, 2, 0],
+    ...                     "time": [0, 1, 2, 0, 1]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     batches = StreamedBatches(prepare.write_shards(log, folder, n_shards=2))
+    ...     sorted(batch.targets.tolist() for batch in batches.epoch(0))
+    [[0], [1, 2]]
     """
 
     def __init__(
@@ -55,7 +67,7 @@ class StreamedBatches:
         self._options = (batch_size, length, windows)
         n_windows = [
             int(n_rows @ count_windows(lengths, length, windows))
-            for lengths, n_rows in shards.lengths
+            for lengths, n_rows in shards.history_lengths
         ]
         self._n_batches = [-(-n // batch_size) for n in n_windows]
         if not len(self):

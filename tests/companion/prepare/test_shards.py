@@ -113,6 +113,19 @@ def test_rows_of_a_dataframe_keep_the_order_of_ties(
     assert_same(shards.in_memory(), in_memory(log))
 
 
+def test_a_lazy_log_is_run_once(tmp_path: Path) -> None:
+    runs: list[int] = []
+
+    def counted(log: pl.DataFrame) -> pl.DataFrame:
+        runs.append(len(log))
+        return log
+
+    lazy = pl.from_pandas(LOG).lazy().map_batches(counted)
+    shards = prepare.write_shards(lazy, tmp_path, n_shards=4)
+    assert sum(runs) == len(LOG)
+    assert_same(shards.in_memory(), in_memory(LOG))
+
+
 def test_positions_and_a_log_without_more(engines: Any, tmp_path: Path) -> None:
     log = make_log(2, 50)[["user_code", "item_code"]].assign(time=np.arange(50)[::-1])
     for engine, make in engines.items():
@@ -208,6 +221,6 @@ def test_a_log_that_changes_while_it_is_written_is_refused(
     from behaviorseq.prepare import shards
 
     narrow = shards._narrow
-    monkeypatch.setattr(shards, "_narrow", lambda log: narrow(log.head(30)))
+    monkeypatch.setattr(shards, "_narrow", lambda log: narrow(log.head(3)))
     with pytest.raises(ValueError, match="other rows each time it is run"):
         prepare.write_shards(pl.from_pandas(LOG), tmp_path, n_shards=2)
