@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from behaviorseq import GRU4Rec, Sequences, Training, simulate
+from behaviorseq import GRU4Rec, NextItNet, Sequences, Training, simulate
 from behaviorseq.features import (
     Features,
     GraphFeatures,
@@ -41,7 +41,7 @@ def shop():
 
 def families(items):
     """Give every family there is."""
-    network = GRU4Rec(width=4, training=Training(epochs=1))
+    training = Training(epochs=1)
     return {
         "statistics": TableFeatures(user_statistics),
         "amounts": TableFeatures(value_statistics),
@@ -52,7 +52,8 @@ def families(items):
         "hashed": TextFeatures(
             items, ["title"], None, HashingVectorizer(n_features=8), behavior="click"
         ),
-        "learned": LearnedFeatures(network, behavior="click"),
+        "recurrent": LearnedFeatures(GRU4Rec(width=4, training=training), behavior="click"),
+        "convolutional": LearnedFeatures(NextItNet(width=4, training=training), behavior="click"),
     }
 
 
@@ -121,7 +122,7 @@ def test_engines_and_histories_agree(shop, engines):
 def test_spark_agrees(shop, on_spark):
     log, _ = shop
     few = log[log["user"] < 8].drop_duplicates(["user", "time"])
-    some = {"statistics": TableFeatures(user_statistics), "graph": GraphFeatures()}
+    some = {"amounts": TableFeatures(value_statistics), "graph": GraphFeatures()}
     found = features_at(few, MOMENT, some)
     other = features_at(on_spark(few), MOMENT, some)
     pd.testing.assert_frame_equal(other, found, check_dtype=False)
