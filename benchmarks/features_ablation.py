@@ -8,7 +8,8 @@ before the moment, and the label says whether the user buys in the seven days fr
 texts and networks are fitted at the first moment. Gradient boosting learns from the first moments;
 number and size of its trees are chosen, for each set of families by itself, by the log loss at the
 moments after them; then it learns from both and is tested at the last moments. Intervals are 95%
-bootstrap intervals over users: all rows of a user are drawn together.
+bootstrap intervals over users: all rows of a user are drawn together. They say nothing of the
+chance in the choice of settings: a difference whose interval barely leaves out 0 is but a hint.
 
 The leak: features computed one week too late, over the week that is to be predicted, as happens
 where a table is grouped by user without a look at the time. Judged on a test table with the same
