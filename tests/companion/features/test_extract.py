@@ -57,9 +57,15 @@ def families(items):
     }
 
 
-def test_events_from_the_moment_on_change_nothing_in_any_family(shop):
+@pytest.fixture(scope="module")
+def described(shop):
+    """Describe the users of the whole log by every family at the moment."""
     log, items = shop
-    before = features_at(log, MOMENT, families(items))
+    return features_at(log, MOMENT, families(items))
+
+
+def test_events_from_the_moment_on_change_nothing_in_any_family(shop, described):
+    log, items = shop
     future = (log["time"] >= MOMENT).to_numpy()
     assert future.sum() > 100
     turned = log.copy()
@@ -68,16 +74,15 @@ def test_events_from_the_moment_on_change_nothing_in_any_family(shop):
         turned.loc[future, name] = rng.permutation(turned.loc[future, name].to_numpy())
     for other in (turned, log[~future]):
         after = features_at(other, MOMENT, families(items))
-        pd.testing.assert_frame_equal(after, before)
+        pd.testing.assert_frame_equal(after, described)
 
 
-def test_every_family_reads_the_past(shop):
+def test_every_family_reads_the_past(shop, described):
     log, items = shop
-    whole = features_at(log, MOMENT, families(items))
     less = features_at(log[log["time"] < EARLY], MOMENT, families(items))
     for name in families(items):
-        columns = [c for c in whole if c.startswith(f"{name}: ")]
-        assert not whole.loc[less.index, columns].equals(less[columns]), name
+        columns = [c for c in described if c.startswith(f"{name}: ")]
+        assert not described.loc[less.index, columns].equals(less[columns]), name
 
 
 def test_what_is_fitted_early_stays_as_it_was(shop):
@@ -91,11 +96,10 @@ def test_what_is_fitted_early_stays_as_it_was(shop):
         features.at(log, "2024-01-07")
 
 
-def test_users_and_rows_in_another_order_make_no_difference(shop):
+def test_users_and_rows_in_another_order_make_no_difference(shop, described):
     log, items = shop
-    found = features_at(log, MOMENT, families(items))
     mixed = log.sample(frac=1, random_state=1)
-    pd.testing.assert_frame_equal(features_at(mixed, MOMENT, families(items)), found)
+    pd.testing.assert_frame_equal(features_at(mixed, MOMENT, families(items)), described)
 
 
 def test_one_user_is_described_without_the_others(shop):
@@ -121,7 +125,7 @@ def test_engines_and_histories_agree(shop, engines):
 
 def test_spark_agrees(shop, on_spark):
     log, _ = shop
-    few = log[log["user"] < 8].drop_duplicates(["user", "time"])
+    few = log[log["user"] < 4].drop_duplicates(["user", "time"])
     some = {"amounts": TableFeatures(value_statistics), "graph": GraphFeatures()}
     found = features_at(few, MOMENT, some)
     other = features_at(on_spark(few), MOMENT, some)
