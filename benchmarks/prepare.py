@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
 
-from behaviorseq import prepare
+from behaviorseq import features, prepare
+from behaviorseq.features.frames import from_table
 from measure import LIBRARIES, Measurement, measured, write_result
 from sequences import make_log
 
@@ -27,24 +29,31 @@ GAP = "30min"
 MEMORY = "1500MB"  # what DuckDB may hold before it writes to the disk
 NOW = "2024-06-01"
 STEPS: dict[str, dict[str, Any]] = {
+    "ids": {"case": False},
     "clock": {"now": NOW},
     "outliers": {"by": {"value": "behavior"}},
     "missing": {"rules": {"value": ("median", "behavior")}},
     "duplicates": {"within": "5s"},
+    "robots": {},
 }
+COLUMNS = ("user", "item")
+CODED = {"user_code": "user", "item_code": "item"}
+BEHAVIORS = ("view", "cart", "purchase")
 ABOUT = (
     "Seconds (wall clock), processor seconds and peak resident memory (interpreter and libraries "
-    "included) from a Parquet file to three Parquet files, train, validation and test: clean "
-    "(impossible times, outliers by median and MAD, missing entries, duplicates within 5 s), "
-    "sessionise with a gap of 30 minutes, keep users and items with 5 events (one round), split by "
-    "time, and encode users and items with the codes of the training part. Each run in a fresh "
-    "process; medians of the runs, largest peak. The log: users and items as text, heavy-tailed, "
-    "in no order; 2% duplicates, 1% missing entries in each of item and value, 0.1% impossible "
-    "times, 1% outliers. 'pandas': written the usual way, with groupby and transform; the same "
-    "result. "
-    "The others: behaviorseq.prepare. In DuckDB and lazy Polars the cleaned and filtered log is "
-    "written to Parquet and read again, since what is lazy runs whenever it is looked at; DuckDB "
-    f"may hold {MEMORY}."
+    "included) from a Parquet file to four: train, validation, test, and features of users. Clean "
+    "(identifiers with spaces, impossible times, outliers by median and MAD, missing entries, "
+    "duplicates within 5 s, robots), sessionise with a gap of 30 minutes, keep users and items "
+    "with 5 events (one round), split by time, encode users and items with the codes of the "
+    "training part, and describe the users of the training part (counts, rates, recency, entropy, "
+    "amounts). Each run in a fresh process; medians of the runs, largest peak. The log: users and "
+    "items as text, heavy-tailed, in no order; 2% duplicates, 1% missing entries in each of item "
+    "and value, 0.1% impossible times, 1% outliers, 1% odd spellings, a robot for each 500,000 "
+    "events. 'pandas': written the usual way, with groupby and transform. The others: "
+    "behaviorseq.prepare and behaviorseq.features. All give the same counts and sums. In DuckDB, "
+    "Spark and lazy Polars the cleaned and the filtered log are written to Parquet and read "
+    "again, since what is lazy runs whenever it is looked at; DuckDB may hold "
+    f"{MEMORY}, Spark's memory is mostly that of its own process and is not counted."
 )
 
 
@@ -57,12 +66,25 @@ def make_broken_log(n: int) -> pd.DataFrame:
     log["value"] = log["value"].where(rng.random(n) > 0.01)
     log["item"] = log["item"].where(rng.random(n) > 0.01)
     log["time"] = log["time"].where(rng.random(n) > 0.001, pd.Timestamp("1970-01-01"))
-    return log.take(rng.permutation(n)).reset_index(drop=True)
+    spaced = rng.random(n) < 0.01
+    log["user"] = log["user"].mask(spaced, log["user"] + " ")
+    log = pd.concat([log, *(_robot(i) for i in range(max(1, n // 500_000)))], ignore_index=True)
+    return log.take(rng.permutation(len(log))).reset_index(drop=True)
+
+
+def _robot(number: int) -> pd.DataFrame:
+    """Make the events of a program: one item every two seconds."""
+    times = pd.date_range("2023-05-01", periods=500, freq="2s").astype("datetime64[us]")
+    items = [f"item-{(number + i) % 300}" for i in range(500)]
+    robot = {"user": f"robot-{number}", "item": items, "time": times, "behavior": "view"}
+    return pd.DataFrame(robot | {"value": 1.0 + np.arange(500) % 7})
 
 
 def usual_pandas(path: Path, folder: Path) -> dict[str, int]:
     """Prepare a log with pandas as it is usually written."""
     log = pd.read_parquet(path)
+    for name in COLUMNS:
+        log[name] = log[name].str.strip()
     log = log[(log["time"] <= pd.Timestamp(NOW)) & (log["time"] >= pd.Timestamp("1990-01-01"))]
     size = np.log(log["value"].where(log["value"] > 0))
     groups = log["behavior"]
@@ -75,6 +97,7 @@ def usual_pandas(path: Path, folder: Path) -> dict[str, int]:
     log = log.sort_values("time", kind="stable")
     previous = log.groupby(["user", "item", "behavior", "value"])["time"].shift()
     log = log[~(log["time"] - previous <= pd.Timedelta("5s"))]
+    log = log[~log["user"].isin(usual_robots(log))]
     pause = log.groupby("user")["time"].diff()
     log["session"] = (pause > pd.Timedelta(GAP)).groupby(log["user"]).cumsum()
     log = log[log.groupby("user")["item"].transform("size") >= LEAST]
@@ -90,56 +113,115 @@ def usual_pandas(path: Path, folder: Path) -> dict[str, int]:
     codes = {name: {x: i for i, x in enumerate(sorted(train[name].unique()))} for name in COLUMNS}
     for name, part in parts.items():
         coded = {f"{c}_code": part[c].map(codes[c]).fillna(-1).astype("int32") for c in COLUMNS}
-        part.assign(**coded).to_parquet(folder / f"{name}.parquet")
+        parts[name] = part.assign(**coded)
+        parts[name].to_parquet(folder / f"{name}.parquet")
+    coded_train = parts["train"].drop(columns=[*COLUMNS]).rename(columns=CODED)
+    found = usual_features(coded_train, pd.Timestamp(moments[0]))
+    found.to_parquet(folder / "features.parquet")
     return summary(folder)
 
 
-COLUMNS = ("user", "item")
+def usual_robots(log: pd.DataFrame) -> pd.Index:
+    """Find users that work like programs, with the limits of ``drop_robots``."""
+    users = log.groupby("user")
+    pause = users["time"].diff().dt.total_seconds()
+    middle = pause.groupby(log["user"]).transform("median")
+    near = ((pause - middle).abs() <= 0.1 * middle).groupby(log["user"]).sum()
+    n, hours = users.size(), (users["time"].max() - users["time"].min()).dt.total_seconds() / 3600
+    commonest = log.groupby(["user", "behavior"]).size().groupby("user").max()
+    fast, regular = (n - 1) / hours >= 300, near / (n - 1) >= 0.95
+    return n.index[(n >= 100) & fast & regular & (commonest / n >= 0.99)]
+
+
+def usual_features(train: pd.DataFrame, moment: pd.Timestamp) -> pd.DataFrame:
+    """Describe users as ``user_statistics`` and ``value_statistics`` do."""
+    day = pd.Timedelta("1D")
+    age = (moment - train["time"]) / day
+    log = train.assign(age=age, date=train["time"].dt.floor("D"))
+    users = log.groupby("user")
+    wide = {"index": "user", "columns": "behavior", "values": "age"}
+    counts = log.pivot_table(**wide, aggfunc="size", fill_value=0)
+    recent = log[log["age"] <= 7].pivot_table(**wide, aggfunc="size", fill_value=0)
+    since = log.pivot_table(**wide, aggfunc="min")
+    found = counts[[*BEHAVIORS]].add_prefix("n_")
+    found = found.join(recent[[*BEHAVIORS]].add_prefix("recent_")).fillna(0)
+    found = found.join(since[[*BEHAVIORS]].add_prefix("days_since_"))
+    found["days_since_first"], found["days_since_last"] = users["age"].max(), users["age"].min()
+    weeks = found["days_since_first"].clip(lower=1) / 7
+    found["purchases_per_week"] = found["n_purchase"] / weeks
+    found["active_days"] = users["date"].nunique()
+    gap = (users["date"].max() - users["date"].min()) / day
+    found["mean_gap"] = gap / (found["active_days"] - 1).where(found["active_days"] > 1)
+    share = log.groupby("user")["item"].value_counts(normalize=True)
+    found["entropy"] = -(share * np.log2(share)).groupby("user").sum()
+    found["value_mean"] = users["value"].mean()
+    found["value_deviation"] = users["value"].std(ddof=0)
+    return found.reset_index()
 
 
 def with_prepare(
-    log: Any, write: Callable[[Any, Path], None], read: Callable[[Path], Any], folder: Path
+    log: Any,
+    write: Callable[[Any, Path], None],
+    read: Callable[[Path], Any] | None,
+    folder: Path,
 ) -> dict[str, int]:
-    """Prepare a log with the companion."""
-    log, _ = prepare.clean(log, STEPS)
-    whole = folder / "clean.parquet"
-    write(log, whole)
-    log = prepare.sessionise(read(whole), GAP)
-    log, _ = prepare.keep_frequent(log, user=LEAST, item=LEAST, rounds=1)
-    core = folder / "core.parquet"
-    write(log, core)
-    split = prepare.split_by_time(read(core))
+    """Prepare a log with the companion; what is lazy is written down on the way."""
+
+    def stored(frame: Any, name: str) -> Any:
+        if read is None and not name.startswith(("train", "validation", "test")):
+            return frame
+        write(frame, folder / name)
+        return frame if read is None else read(folder / name)
+
+    log = stored(prepare.clean(log, STEPS)[0], "clean.parquet")
+    log = prepare.sessionise(log, GAP)
+    log = stored(prepare.keep_frequent(log, user=LEAST, item=LEAST, rounds=1)[0], "core.parquet")
+    split = prepare.split_by_time(log)
     codes = [prepare.fit_codes(split.train, name) for name in COLUMNS]
+    parts = {}
     for name in ("train", "validation", "test"):
-        part = getattr(split, name)
+        parts[name] = getattr(split, name)
         for code in codes:
-            part = code.apply(part, unknown=-1)
-        write(part, folder / f"{name}.parquet")
+            parts[name] = code.apply(parts[name], unknown=-1)
+        parts[name] = stored(parts[name], f"{name}.parquet")
+    train = nw.from_native(parts["train"]).drop(*COLUMNS).rename(CODED).to_native()
+    counted = features.user_statistics(train, split.validation_start, behaviors=BEHAVIORS)
+    amounts = features.value_statistics(train, split.validation_start)
+    joined = from_table(counted).join(from_table(amounts), on="user", how="left")
+    write(joined.to_native(), folder / "features.parquet")
     return summary(folder)
 
 
 def summary(folder: Path) -> dict[str, int]:
     """Sum up what was written, to compare the ways."""
     found = {}
-    for name in ("train", "validation", "test"):
-        table = f"read_parquet('{folder / name}.parquet')"
-        sums = "count(*), sum(session), sum(user_code), sum(item_code), round(sum(value))"
-        row = duckdb.sql(f"SELECT {sums} FROM {table}").fetchall()[0]  # noqa: S608  # our own file
-        found |= dict(zip((f"{name} {x}" for x in SUMS), map(int, row), strict=True))
+    for name, sums in SUMS.items():
+        file = folder / f"{name}.parquet"
+        table = f"read_parquet('{file / '*.parquet' if file.is_dir() else file}')"
+        query = ", ".join(f"CAST(round({x}) AS BIGINT)" for x in sums)
+        row = duckdb.sql(f"SELECT {query} FROM {table}").fetchall()[0]  # noqa: S608  # our own file
+        found |= dict(zip((f"{name} {x}" for x in sums), row, strict=True))
     return found
 
 
-SUMS = ("events", "sessions", "users", "items", "value")
+EVENTS = ("count(*)", "sum(session)", "sum(user_code)", "sum(item_code)", "sum(value)")
+USERS = ("count(*)", "sum(n_view)", "sum(recent_cart)", "sum(days_since_last)", "sum(entropy)")
+USERS += ("sum(active_days)", "sum(mean_gap)", "sum(value_mean)", "sum(value_deviation)")
+SUMS = {"train": EVENTS, "validation": EVENTS, "test": EVENTS, "features": USERS}
 
 
 def pandas(path: Path, folder: Path) -> dict[str, int]:
     """Prepare a pandas log with the companion."""
-    return with_prepare(pd.read_parquet(path), pd.DataFrame.to_parquet, pd.read_parquet, folder)
+
+    def write(frame: pd.DataFrame, to: Path) -> None:
+        frame.to_parquet(to)
+
+    return with_prepare(pd.read_parquet(path), write, None, folder)
 
 
 def polars(path: Path, folder: Path) -> dict[str, int]:
     """Prepare a Polars log in memory with the companion."""
-    return with_prepare(pl.read_parquet(path), pl.DataFrame.write_parquet, pl.read_parquet, folder)
+    return with_prepare(pl.read_parquet(path), pl.DataFrame.write_parquet, None, folder)
 
 
 def polars_lazy(path: Path, folder: Path) -> dict[str, int]:
@@ -160,12 +242,32 @@ def in_duckdb(path: Path, folder: Path) -> dict[str, int]:
     )
 
 
+def in_spark(path: Path, folder: Path) -> dict[str, int]:
+    """Prepare a log in a local Spark with the companion."""
+    from pyspark.sql import SparkSession  # needs Java
+
+    builder = SparkSession.builder.master("local[2]").config("spark.driver.memory", "6g")
+    builder = builder.config("spark.sql.session.timeZone", "UTC")
+    builder = builder.config("spark.sql.shuffle.partitions", "8")
+    # Parquet's times without a zone are moments in UTC to it, as everywhere in the package.
+    builder = builder.config("spark.sql.parquet.inferTimestampNTZ.enabled", "false")
+    spark = builder.config("spark.ui.enabled", "false").getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return with_prepare(
+        spark.read.parquet(str(path)),
+        lambda frame, to: frame.write.mode("overwrite").parquet(str(to)),
+        lambda file: spark.read.parquet(str(file)),
+        folder,
+    )
+
+
 METHODS: dict[str, Callable[[Path, Path], dict[str, int]]] = {
     "pandas": usual_pandas,
     "prepare, pandas": pandas,
     "prepare, Polars": polars,
     "prepare, lazy Polars": polars_lazy,
     "prepare, DuckDB": in_duckdb,
+    "prepare, Spark": in_spark,
 }
 
 
@@ -174,7 +276,7 @@ def row(n: int, method: str, got: Measurement) -> dict[str, Any]:
     return {
         "events": n,
         "method": method,
-        "kept": sum(got.result[f"{part} events"] for part in ("train", "validation", "test")),
+        "kept": sum(got.result[f"{part} count(*)"] for part in ("train", "validation", "test")),
         "seconds": round(got.median_seconds, 2),
         "cpu_seconds": round(got.median_cpu_seconds, 2),
         "slowest_seconds": round(max(got.seconds), 2),

@@ -56,6 +56,8 @@ from .sequences import Sequences as Sequences
 from .sequences import Vocabulary as Vocabulary
 from .shape import fit_power_law as fit_power_law
 from .shape import log_shape as log_shape
+from .shards import Shards as Shards
+from .shards import read_shards as read_shards
 from .split import Holdout as Holdout
 from .split import Split as Split
 from .split import global_time_split as global_time_split

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's use
 from behaviorseq.arguments import is_count, require
 from behaviorseq.features.graph import item_graph, normalized
 from behaviorseq.models.network import Dropout, SequenceNetwork
+from behaviorseq.shards import Shards
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -249,6 +250,8 @@ class GCNRec(SequenceNetwork):
     ['a', 'b']
     """
 
+    streams: ClassVar[bool] = False  # its graph is of the whole log
+
     layers: int = 2
     steps: int = 3
     neighbors: int | None = 20
@@ -278,8 +281,9 @@ class GCNRec(SequenceNetwork):
             dropout=self.dropout,
         )
 
-    def _train(self, train: Sequences, **options: Any) -> pd.DataFrame:
+    def _train(self, train: Sequences | Shards, **options: Any) -> pd.DataFrame:
         assert isinstance(self.network, GraphEncoder)
+        assert not isinstance(train, Shards)
         graph = item_graph(train, steps=self.steps, neighbors=self.neighbors)
         self.network.graph = Graph(normalized(graph))
         return super()._train(train, **options)

@@ -1,7 +1,8 @@
-"""Preparing event logs: cleaning, sessions, codes, windows, scales, gaps.
+"""Preparing event logs: cleaning, sessions, codes, windows, scales, gaps, and writing in parts.
 
 Each function takes a pandas, Polars (eager or lazy), DuckDB or Spark dataframe and gives the same
-kind back. Names are listed in ``__init__.pyi`` and each is imported when it is first used.
+kind back, but for `write_shards`, whose result is on disk. Names are listed in ``__init__.pyi``
+and each is imported when it is first used.
 """
 
 import lazy_loader

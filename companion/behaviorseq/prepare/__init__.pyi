@@ -17,6 +17,7 @@ from .repeats import robot_signs as robot_signs
 from .report import Change as Change
 from .report import CleaningReport as CleaningReport
 from .sessions import sessionise as sessionise
+from .shards import write_shards as write_shards
 from .transform import Codes as Codes
 from .transform import add_windows as add_windows
 from .transform import fit_codes as fit_codes

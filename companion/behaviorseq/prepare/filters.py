@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import narwhals as nw
@@ -12,15 +11,26 @@ import pandas as pd
 from behaviorseq.arguments import whole
 from behaviorseq.event_checks import one_row
 
-from .frames import is_position, moment, naive, open_frame, refuse_missing, settle, unused
-from .report import cleaned
+from .frames import (
+    is_position,
+    missing,
+    moment,
+    naive,
+    open_frame,
+    refuse_missing,
+    settle,
+    ticks,
+    unused,
+)
+from .report import Change, CleaningReport
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from narwhals.typing import IntoFrameT
 
-    from .report import CleaningReport, Marked
+
+STRETCHES = 4096
 
 
 def keep_frequent(
@@ -64,48 +74,72 @@ def keep_frequent(
     4 of 5 events kept
     core: 1 `user` dropped: a user with fewer than 2 events
     """
-    step = partial(_core, user=user, item=item, rounds=rounds)
-    return cleaned(events, step, columns=("user", "item"))
-
-
-def _core(log: Marked, *, user: int, item: int, rounds: int | None) -> Marked:
-    """Mark the events that are not in the core."""
     least = {"user": whole("user", user, 1), "item": whole("item", item, 1)}
     if rounds is not None:
         whole("rounds", rounds, 1)
-    n, size = unused(log.frame, "n", "size")
-    both = ~nw.col("user").is_null() & ~nw.col("item").is_null()
-    counted = log.frame.filter(both).group_by("user", "item").agg(nw.len().alias(n))
-    pairs: Any = settle(counted)
-    left, kept, done = pairs, {}, 0
-    before = None
+    frame: Any = open_frame(events, "user", "item")
+    n_events = _count(frame)
+    if not n_events:
+        raise ValueError("the event log is empty: check the file, or the filter that made it")
+    changes = []
+    kept, n_kept = frame, n_events
+    for name in least:
+        kept = kept.filter(~missing(frame, name))
+        n_left = _count(kept)
+        changes.append(Change("core", "dropped", name, f"the {name} is missing", n_kept - n_left))
+        n_kept = n_left
+    kept, dropped = _core(kept, n_kept, least, rounds)
+    for name, count in dropped.items():
+        reason = f"{'a' if name == 'user' else 'an'} {name} with fewer than {least[name]} events"
+        changes.append(Change("core", "dropped", name, reason, count))
+    native = kept.to_native()
+    if kept.implementation.is_pandas():
+        native = native.reset_index(drop=True)
+    n_kept -= sum(dropped.values())
+    return native, CleaningReport(n_events, n_kept, tuple(changes))
+
+
+def _count(frame: Any) -> int:
+    return int(one_row(frame, nw.len().alias("n"))["n"])
+
+
+def _core(
+    frame: Any, n_events: int, least: dict[str, int], rounds: int | None
+) -> tuple[Any, dict[str, int]]:
+    """Drop users, then items, with too few events, until nothing changes; count the events."""
+    dropped = dict.fromkeys(least, 0)
+    kept, listed, left, done = frame, {}, n_events, 0
     while rounds is None or done < rounds:
-        for name in ("user", "item"):
-            sizes = left.group_by(name).agg(nw.col(n).sum().alias(size))
-            kept[name] = settle(sizes.filter(nw.col(size) >= least[name]).select(name))
-            left = pairs
-            for known, names in kept.items():
-                left = left.join(names, on=known, how="semi")
+        before = left
+        for name, number in least.items():
+            if isinstance(frame, nw.DataFrame):
+                kept = _frequent_rows(kept, name, number)
+                now = len(kept)
+            else:
+                listed[name], now = _frequent(kept, name, number)
+                kept = frame
+                for key, names in listed.items():
+                    kept = kept.join(names, on=key, how="semi")
+            dropped[name] += left - now
+            left = now
         done += 1
-        total = one_row(left, nw.len().alias("n"))["n"]
-        if total == before:
+        if left == before:
             break
-        before = total
-    for name, names in kept.items():
-        log = _drop_others(log, name, names, least[name])
-    return log
+    return kept, dropped
 
 
-def _drop_others(log: Marked, name: str, names: Any, least: int) -> Marked:
-    """Drop the events of users or items that are not listed."""
-    key, there = unused(log.frame, "key", "there")
-    listed = names.select(nw.col(name).alias(key), nw.lit(1).alias(there))
-    frame: Any = log.frame
-    joined = frame.join(listed, left_on=name, right_on=key, how="left")
-    log = log.on(joined)
-    reason = f"{'a' if name == 'user' else 'an'} {name} with fewer than {least} events"
-    log = log.drop(nw.col(there).is_null(), "core", name, reason)
-    return log.on(log.frame.drop(*({there, key} & set(joined.collect_schema().names()))))
+def _frequent_rows(frame: Any, name: str, least: int) -> Any:
+    """Keep the rows of a dataframe in memory whose entry is frequent, in their order."""
+    (n,) = unused(frame, "n")
+    return frame.with_columns(nw.len().over(name).alias(n)).filter(nw.col(n) >= least).drop(n)
+
+
+def _frequent(frame: Any, name: str, least: int) -> tuple[Any, int]:
+    """List the frequent entries of a column, and count their rows."""
+    (n,) = unused(frame, "n")
+    sizes = settle(frame.group_by(name).agg(nw.len().alias(n)).filter(nw.col(n) >= least))
+    rows = one_row(sizes, nw.col(n).sum().alias("rows"))["rows"]
+    return sizes.select(name), int(rows or 0)
 
 
 class TimeSplit(NamedTuple):
@@ -196,7 +230,23 @@ def _moment(frame: Any, at: float | str | datetime, n: int) -> pd.Timestamp:
         return pd.Timestamp(naive(at))
     if not 0 < at < 1:
         raise ValueError(f"a share of events lies between 0 and 1, got {at}")
-    counts = frame.select("time").group_by("time").agg(nw.len().alias("n"))
-    passed = counts.with_columns(nw.col("n").cum_sum().over(order_by="time").alias("n"))
-    later = passed.filter(nw.col("n") > int(at * n))
-    return pd.Timestamp(naive(one_row(later, nw.col("time").min())["time"]))
+    return pd.Timestamp(naive(_kth_time(frame, int(at * n))))
+
+
+def _kth_time(frame: Any, k: int) -> datetime:
+    """Find the time that has place k, from 0, in the order of times.
+
+    The times are counted in equal stretches first, and only one of these is put into order: to
+    sort all of a long log would take memory or disk.
+    """
+    at = ticks(frame)
+    ends = one_row(frame, at.min().alias("first"), at.max().alias("last"))
+    first, last = ends["first"], ends["last"]
+    stretch = ((at - first) * (STRETCHES / (last - first + 1.0))).floor().cast(nw.Int64)
+    parts: Any = frame.select(nw.col("time"), stretch.alias("stretch"))
+    counts = parts.group_by("stretch").agg(nw.len().alias("n")).lazy().collect().sort("stretch")
+    passed = np.cumsum(counts["n"].to_numpy())
+    place = int(np.searchsorted(passed, k, side="right"))
+    inside = parts.filter(nw.col("stretch") == counts["stretch"].to_list()[place])
+    times = inside.select("time").lazy().collect()["time"].sort()
+    return times[int(k - (passed[place - 1] if place else 0))]  # type: ignore[no-any-return]  # the kind of the frame

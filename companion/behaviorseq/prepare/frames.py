@@ -120,6 +120,7 @@ def span(name: str, given: Any, frame: Frame) -> timedelta | int:
 
 def moment(frame: Frame, when: datetime) -> nw.Expr:
     """Make a literal of a moment in UTC, as the times of the frame are."""
+    _refuse_local(frame, "time")
     zoned = getattr(frame.collect_schema()["time"], "time_zone", None) is not None
     return nw.lit(when.replace(tzinfo=UTC) if zoned else when)
 
@@ -138,11 +139,23 @@ def ticks(frame: Frame, name: str = "time") -> nw.Expr:
     column = nw.col(name)
     if frame.collect_schema()[name].is_integer():
         return column
+    _refuse_local(frame, name)
     if frame.implementation.is_spark_like():
         return (column.cast(nw.Float64) * 1_000_000).round().cast(nw.Int64)
     if frame.implementation.is_duckdb():
         return (column - nw.lit(EPOCH)).dt.total_microseconds()
     return column.dt.timestamp("us")
+
+
+def _refuse_local(frame: Frame, name: str) -> None:
+    """Raise the error for times of Spark that are no moments; it makes them of Parquet files."""
+    zone = getattr(frame.collect_schema()[name], "time_zone", None)
+    if frame.implementation.is_spark_like() and zone is None:
+        raise ValueError(
+            f"column `{name}` has Spark's type timestamp_ntz, a time without a zone: set the "
+            "session's spark.sql.session.timeZone to UTC, and cast the column to timestamp, or "
+            "read Parquet with spark.sql.parquet.inferTimestampNTZ.enabled set to false"
+        )
 
 
 def in_ticks(length: timedelta | int) -> int:

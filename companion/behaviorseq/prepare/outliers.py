@@ -147,9 +147,12 @@ def _far(
     frame: Any = log.frame.with_columns(
         nw.when(usable).then(amount).otherwise(_nothing()).log().alias(size)
     )
-    frame = _centred(frame, size, group, centre, n, least)
+    middle = _middle(frame, nw.col(size))
+    frame = _centred(frame, size, group, centre, n, least, middle)
+    # Without a group of its own an amount is far or near as all amounts are from their median.
+    apart = _middle(frame, (nw.col(size) - nw.lit(middle, nw.Float64)).abs())
     frame = frame.with_columns((nw.col(size) - nw.col(centre)).abs().alias(far)).drop(n)
-    frame = _centred(frame, far, group, spread, n, least)
+    frame = _centred(frame, far, group, spread, n, least, apart)
     enough = nw.when(nw.col(spread) * NORMAL > least_spread).then(nw.col(spread) * NORMAL)
     limit = enough.otherwise(nw.lit(least_spread)) * threshold
     log = log.on(frame)
@@ -159,12 +162,18 @@ def _far(
     return log.on(log.frame.drop(*names))
 
 
-def _centred(frame: Any, column: str, group: str, centre: str, n: str, least: int) -> Any:
-    """Add the median of the group of each event, or of all where the group is small."""
-    known = frame.filter(~nw.col(column).is_null())
+def _middle(frame: Any, amount: nw.Expr) -> Any:
+    """Give the median of all amounts, None where there is none."""
+    return one_row(frame, amount.median().alias("middle"))["middle"]
+
+
+def _centred(
+    frame: Any, column: str, group: str, centre: str, n: str, least: int, overall: Any
+) -> Any:
+    """Add the median of the group of each event, or that of all where the group is small."""
+    known = frame.select(column, group).filter(~nw.col(column).is_null())
     medians = known.group_by(group).agg(nw.col(column).median().alias(centre), nw.len().alias(n))
     medians = settle(medians.filter(nw.col(n) >= least))
-    overall = one_row(known, nw.col(column).median().alias(centre))[centre]
     joined = frame.join(medians, on=group, how="left")
     filled = nw.coalesce(nw.col(centre), nw.lit(overall, nw.Float64))
     return joined.with_columns(filled.alias(centre))

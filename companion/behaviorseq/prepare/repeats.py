@@ -89,8 +89,7 @@ def mark_duplicates(
     before, order = unused(log.frame, "before", "order")
     # Events that are gone already, and those without a time, are a group of their own.
     alive = (log.kept & ~nw.col("time").is_null()).alias(order)
-    previous = nw.col("time").shift(1).over(*keys, order, order_by=log.order)
-    frame: Any = log.frame.with_columns(alive).with_columns(previous.alias(before))
+    frame = _previous(log.frame.with_columns(alive), (*keys, order), log.order, before)
     pause = nw.col("time") - nw.col(before)
     alive_now = nw.col(order)
     log = log.on(frame)
@@ -100,6 +99,28 @@ def mark_duplicates(
         soon = alive_now & (pause <= nw.lit(length)).fill_null(value=False)
         log = log.drop(soon, "duplicates", "", "the same shortly before")
     return log.on(log.frame.drop(before, order))
+
+
+def _previous(frame: Any, keys: tuple[str, ...], order: list[str], name: str) -> Any:
+    """Add the time of the event before each one that is equal in the keys."""
+    time = nw.col("time")
+    before = time.shift(1).over(*keys, order_by=order).alias(name)
+    if not (frame.implementation.is_pandas() or frame.implementation.is_polars()):
+        return frame.with_columns(before)
+    # Most events are equal to no other. These libraries take their time for a group of one, so
+    # only the rest is put into order.
+    n, place = unused(frame, "n", "place")
+    repeated = nw.col(n) > 1
+    nothing = nw.lit(None, frame.collect_schema()["time"]).alias(name)
+    if isinstance(frame, nw.DataFrame):
+        counts = frame.select(nw.len().over(*keys).alias(n))[n]
+        some = frame.with_row_index(place).select(place, "time", *keys, *order[1:])
+        some = some.filter(counts > 1).with_columns(before)
+        frame = frame.with_columns(nothing)
+        return frame.with_columns(frame[name].scatter(some[place], some[name]))
+    counted = frame.with_columns(nw.len().over(*keys).alias(n))
+    alone = counted.filter(~repeated).drop(n).with_columns(nothing)
+    return nw.concat([alone, counted.filter(repeated).drop(n).with_columns(before)])
 
 
 def robot_signs(events: IntoFrameT) -> IntoFrameT:

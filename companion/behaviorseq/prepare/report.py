@@ -197,7 +197,7 @@ def close_log(log: Marked) -> tuple[Any, CleaningReport]:
         raise ValueError("the event log is empty: check the file, or the filter that made it")
     counted = [replace(c, count=int(totals[f"{i}"])) for i, c in enumerate(log.changes)]
     cleaned = frame.filter(log.kept)
-    if isinstance(frame, nw.DataFrame):
+    if isinstance(frame, nw.DataFrame) and not cleaned[log.row].is_sorted():
         cleaned = cleaned.sort(log.row)
     native = cleaned.select(*log.columns).to_native()
     if isinstance(native, pd.DataFrame):

@@ -100,7 +100,8 @@ class Codes:
             self._refuse_unknown(coded, none)
         code = nw.col(name) if unknown is None else nw.col(name).fill_null(unknown)
         coded = coded.with_columns(code.cast(nw.Int32).alias(name))
-        coded = coded.sort(row) if eager else coded
+        if eager and not coded[row].is_sorted():
+            coded = coded.sort(row)
         native = coded.select(*frame.collect_schema().names(), name).to_native()
         return native.reset_index(drop=True) if coded.implementation.is_pandas() else native  # type: ignore[no-any-return]  # the kind that came in
 

@@ -17,3 +17,4 @@ from .losses import SampledSoftmax as SampledSoftmax
 from .losses import full_softmax as full_softmax
 from .losses import generalised_bce as generalised_bce
 from .losses import sampled_softmax as sampled_softmax
+from .streamed import StreamedBatches as StreamedBatches

@@ -73,6 +73,25 @@ def test_outliers(shop: Dataset, column: str, share: float) -> None:
     assert cleaned.loc[kept, column].equals(events.loc[kept, column].astype(cleaned[column].dtype))
 
 
+def test_amounts_without_a_group_are_held_to_the_spread_of_all() -> None:
+    """Prices that never change within an item say nothing of an event without item."""
+    n = 200
+    price = np.geomspace(1, 16, n).repeat(6)
+    log = pd.DataFrame(
+        {
+            "user": 1,
+            "item": np.arange(n).repeat(6).astype(str),
+            "time": np.arange(6 * n),
+            "behavior": "view",
+            "price": price,
+        }
+    )
+    log.loc[::6, "item"] = None  # one event of each item
+    assert prepare.empty_outliers(log)[1].count() == 0
+    log.loc[0, "price"] = 16_000.0
+    assert np.flatnonzero(prepare.empty_outliers(log)[0]["price"].isna()).tolist() == [0]
+
+
 def test_mean_and_deviation_would_not_find_them(shop: Dataset) -> None:
     events, touched = broken(shop.events, outlier__price=0.02)
     price = events["price"]

@@ -164,6 +164,17 @@ def test_the_rest_is_the_same_on_spark(name: str, on_spark: Any, rows: Any) -> N
     assert rows(made) == rows(OTHERS[name](EVENTS))
 
 
+def test_times_of_spark_without_a_zone_are_refused(on_spark: Any) -> None:
+    """Spark makes such times of the Parquet files that pandas writes."""
+    log = on_spark(EVENTS)
+    local = log.withColumn("time", log["time"].cast("timestamp_ntz"))
+    for step in ("clock", "robots"):
+        with pytest.raises(ValueError, match="`time` has Spark's type timestamp_ntz"):
+            prepare.clean(local, [step])
+    with pytest.raises(ValueError, match="inferTimestampNTZ"):
+        prepare.add_windows(local, "1D")
+
+
 def test_rows_keep_their_order(engines: Any) -> None:
     log = tidy_log(3, 60).assign(page=lambda log: range(len(log)))
     steps = {name: STEPS[name] for name in ("ids", "outliers", "missing")}
