@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("user", "item", "time", "behavior")
 AMOUNTS = ("value", "price")
+EMPTY = "the event log is empty: check the file, or the filter that made it"
 SHOWN = 5  # offending rows in an error message
 # No history is that long; as seconds since 1970 it is March 1973.
 EPOCH_LIKE = 100_000_000
@@ -33,7 +34,7 @@ def contract_columns(events: IntoFrame) -> Frame:
     if isinstance(frame, nw.DataFrame) and frame.implementation.is_pandas():
         frame = _to_arrow(frame.to_pandas())
     if one_row(frame, nw.len().alias("n"))["n"] == 0:
-        raise ValueError("the event log is empty: check the file, or the filter that made it")
+        raise ValueError(EMPTY)
     schema = frame.collect_schema()
     for name in AMOUNTS:
         if name in schema and not schema[name].is_numeric():

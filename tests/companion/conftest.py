@@ -44,6 +44,8 @@ def spark() -> Iterator[Any]:
         # Compiling each query takes longer than running it on so few rows.
         .config("spark.sql.codegen.wholeStage", "false")
         .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        # A short run ends before the second compiler of Java has paid for itself.
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         # Times are moments; a zone far from UTC shows where a local time is taken for one.
         .config("spark.sql.session.timeZone", "Asia/Tokyo")
         .getOrCreate()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts
 from behaviorseq.models.network import Dropout, SequenceNetwork
 
 
@@ -125,9 +125,7 @@ class NextItNet(SequenceNetwork):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        for name in ("layers", "kernel"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "layers", "kernel")
 
     def encoder(self, n_items: int) -> nn.Module:
         """Make the convolutions, untrained."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import torch
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.recommender import Recommender
 from behaviorseq.shards import Shards
 from behaviorseq.training import losses
@@ -264,9 +264,7 @@ class SequenceNetwork(NetworkRecommender):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("width", "length"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "width", "length")
         require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
 
     @abstractmethod

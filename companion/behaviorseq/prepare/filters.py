@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from behaviorseq.arguments import whole
-from behaviorseq.event_checks import one_row
+from behaviorseq.event_checks import EMPTY, one_row
 
 from .frames import (
     is_position,
@@ -78,16 +78,8 @@ def keep_frequent(
     if rounds is not None:
         whole("rounds", rounds, 1)
     frame: Any = open_frame(events, "user", "item")
-    n_events = _count(frame)
-    if not n_events:
-        raise ValueError("the event log is empty: check the file, or the filter that made it")
-    changes = []
-    kept, n_kept = frame, n_events
-    for name in least:
-        kept = kept.filter(~missing(frame, name))
-        n_left = _count(kept)
-        changes.append(Change("core", "dropped", name, f"the {name} is missing", n_kept - n_left))
-        n_kept = n_left
+    kept, n_events, changes = _drop_missing(frame)
+    n_kept = n_events - sum(change.count for change in changes)
     kept, dropped = _core(kept, n_kept, least, rounds)
     for name, count in dropped.items():
         reason = f"{'a' if name == 'user' else 'an'} {name} with fewer than {least[name]} events"
@@ -99,8 +91,19 @@ def keep_frequent(
     return native, CleaningReport(n_events, n_kept, tuple(changes))
 
 
-def _count(frame: Any) -> int:
-    return int(one_row(frame, nw.len().alias("n"))["n"])
+def _drop_missing(frame: Any) -> tuple[Any, int, list[Change]]:
+    """Drop events without user or item, and count: all events, and those dropped."""
+    no_user, no_item = missing(frame, "user"), missing(frame, "item")
+    masks = {"user": no_user, "item": no_item & ~no_user}
+    sums = [mask.cast(nw.Int64).sum().alias(name) for name, mask in masks.items()]
+    found = one_row(frame, nw.len().alias("events"), *sums)
+    if not found["events"]:
+        raise ValueError(EMPTY)
+    changes = [
+        Change("core", "dropped", name, f"the {name} is missing", int(found[name]))
+        for name in masks
+    ]
+    return frame.filter(~(no_user | no_item)), int(found["events"]), changes
 
 
 def _core(

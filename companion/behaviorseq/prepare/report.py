@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import narwhals as nw
 import pandas as pd
 
-from behaviorseq.event_checks import AMOUNTS, REQUIRED, one_row, require_columns
+from behaviorseq.event_checks import AMOUNTS, EMPTY, REQUIRED, one_row, require_columns
 
 from .frames import open_frame, unused
 
@@ -194,7 +194,7 @@ def close_log(log: Marked) -> tuple[Any, CleaningReport]:
     sums = [mark.cast(nw.Int64).sum().alias(f"{i}") for i, mark in enumerate(marks)]
     totals = one_row(frame, nw.len().alias("n"), log.kept.cast(nw.Int64).sum().alias("kept"), *sums)
     if not totals["n"]:
-        raise ValueError("the event log is empty: check the file, or the filter that made it")
+        raise ValueError(EMPTY)
     counted = [replace(c, count=int(totals[f"{i}"])) for i, c in enumerate(log.changes)]
     cleaned = frame.filter(log.kept)
     if isinstance(frame, nw.DataFrame) and not cleaned[log.row].is_sorted():

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from behaviorseq.arguments import whole
-from behaviorseq.event_checks import one_row, refuse
+from behaviorseq.event_checks import EMPTY, one_row, refuse
 from behaviorseq.shards import (
     Part,
     Shards,
@@ -216,7 +216,7 @@ def _check(log: Frame, item_ids: Vocabulary | None) -> dict[str, int]:
         *(mask.cast(nw.Int64).sum().alias(f"bad {name}") for name, mask in bad.items()),
     )
     if not found["events"]:
-        raise ValueError("the event log is empty: check the file, or the filter that made it")
+        raise ValueError(EMPTY)
     for name, mask in bad.items():
         if count := found[f"bad {name}"]:
             fault = f"the code is not one of 0 to {most[name]}"
