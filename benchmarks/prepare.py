@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -221,12 +222,14 @@ def pandas(path: Path, folder: Path) -> dict[str, int]:
 
 def polars(path: Path, folder: Path) -> dict[str, int]:
     """Prepare a Polars log in memory with the companion."""
-    return with_prepare(pl.read_parquet(path), pl.DataFrame.write_parquet, None, folder)
+    write = partial(pl.DataFrame.write_parquet, compression="snappy")  # as pandas does
+    return with_prepare(pl.read_parquet(path), write, None, folder)
 
 
 def polars_lazy(path: Path, folder: Path) -> dict[str, int]:
     """Prepare a lazy Polars log with the companion."""
-    return with_prepare(pl.scan_parquet(path), pl.LazyFrame.sink_parquet, pl.scan_parquet, folder)
+    write = partial(pl.LazyFrame.sink_parquet, compression="snappy")
+    return with_prepare(pl.scan_parquet(path), write, pl.scan_parquet, folder)
 
 
 def in_duckdb(path: Path, folder: Path) -> dict[str, int]:

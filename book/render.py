@@ -27,12 +27,13 @@ from sources import Notebook, heading
 # Sphinx cannot see that a page shows a number of another page.
 SHOWS_OTHER_PAGE = re.compile(rb"\{glue[^\n]*::")
 FIRST_PAGE = re.compile(r'url=([^"]+)"')
-# Jupyter Book's own page names no icon, so a browser asks the host for one that is not there.
+# Jupyter Book's own page names no icon, so a browser asks the host for one that is not there. An
+# empty icon in the page itself asks for nothing: the reader is gone before a file would arrive.
 FRONT = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <title>To the first page of the book</title>
-<link rel="icon" href="_static/favicon.svg" type="image/svg+xml">
+<link rel="icon" href="data:,">
 <meta http-equiv="refresh" content="0; url={first}">
 <p><a href="{first}">To the first page of the book</a></p>
 </html>
@@ -154,7 +155,7 @@ def render(root: Path, files: Mapping[str, bytes], shared: str) -> bool | None:
 
 
 def write_front(page: Path) -> None:
-    """Give the page that sends a reader to the first one an icon, a title and a link."""
+    """Give the page that sends a reader to the first one a title and a link, and let it load nothing."""
     target = FIRST_PAGE.search(page.read_text(encoding="utf-8"))
     if target is None:
         raise ValueError(f"{page} names no first page; see root in book/_toc.yml")

@@ -91,34 +91,16 @@ def user_statistics(
     """
     number("recent", recent, 0, np.inf)
     past, age = _past(events, moment, "behavior", category)
-    first, last = nw.col("days_since_first"), nw.col("days_since_last")
-    behavior = nw.col("behavior").cast(nw.String)
-    marks, sums, latest = {}, [], []
-    for name in behaviors:
-        is_it = behavior == name
-        marks[f"n_{name}"] = is_it.cast(nw.Int64)
-        marks[f"recent_{name}"] = (is_it & (age <= recent)).cast(nw.Int64)
-        marks[f"days_since_{name}"] = nw.when(is_it).then(age)
-        sums += [f"n_{name}", f"recent_{name}"]
-        latest.append(f"days_since_{name}")
-    bought = (behavior == "purchase").cast(nw.Int64)
-    marked = past.with_columns(
-        days_since_first=age, days_since_last=age, purchases_per_week=bought, **marks
-    )
-    counted = marked.group_by("user").agg(
-        *(nw.col(name).sum() for name in [*sums, "purchases_per_week"]),
-        first.max(),
-        last.min(),
-        *(nw.col(name).min() for name in latest),
-    )
+    counted, counts, latest = _counted(past, age, behaviors, recent)
+    first = nw.col("days_since_first")
     weeks = nw.when(first > 1).then(first).otherwise(1.0) / 7
     rated = counted.with_columns(
-        _ratio(sums, "n_click", "n_view").alias("click_rate"),
-        _ratio(sums, "n_purchase", "n_click").alias("buy_rate"),
+        _ratio(counts, "n_click", "n_view").alias("click_rate"),
+        _ratio(counts, "n_purchase", "n_click").alias("buy_rate"),
         purchases_per_week=nw.col("purchases_per_week") / weeks,
     )
     since = ["days_since_first", "days_since_last", *latest, "purchases_per_week"]
-    rated = rated.select("user", *sums, "click_rate", "buy_rate", *since)
+    rated = rated.select("user", *counts, "click_rate", "buy_rate", *since)
     tables = [rated, _regularity(past), _entropy(past, category)]
     result: IntoFrameT = as_table(joined(tables, "user"), "user")
     return result
@@ -242,6 +224,52 @@ def _past(events: Any, moment: Any, *columns: str) -> tuple[Frame, nw.Expr]:
         raise ValueError(f"no event lies before {moment}: the log {begins}")
     age = (nw.lit(end) - ticks(frame)).cast(nw.Float64) / DAY
     return before(frame, moment), age
+
+
+def _counted(
+    past: Any, age: nw.Expr, behaviors: Sequence[str], recent: float
+) -> tuple[Any, list[str], list[str]]:
+    """Count each user's events and date them, in all and by behavior.
+
+    Returns
+    -------
+    counted : narwhals frame
+        One row a user.
+    counts, latest : list of str
+        Names of the counts, and of the days since the last event of each behavior.
+    """
+    events = past.select(
+        "user",
+        nw.col("behavior").cast(nw.String),
+        days_since_first=age,
+        days_since_last=age,
+        recent=(age <= recent).cast(nw.Int64),
+    )
+    # The log is gone through once; what each behavior adds is taken from these few rows.
+    each = events.group_by("user", "behavior").agg(
+        nw.len().alias("n"),
+        nw.col("recent").sum(),
+        nw.col("days_since_first").max(),
+        nw.col("days_since_last").min(),
+    )
+    n, lately, last = nw.col("n").cast(nw.Int64), nw.col("recent"), nw.col("days_since_last")
+    sums = {"purchases_per_week": nw.when(nw.col("behavior") == "purchase").then(n).otherwise(0)}
+    days = {}
+    for name in behaviors:
+        of = nw.when(nw.col("behavior") == name)
+        sums |= {f"n_{name}": of.then(n).otherwise(0)}
+        sums |= {f"recent_{name}": of.then(lately).otherwise(0)}
+        days[f"days_since_{name}"] = of.then(last)
+    counted = (
+        each.with_columns(**sums, **days)
+        .group_by("user")
+        .agg(
+            *(nw.col(name).sum() for name in sums),
+            nw.col("days_since_first").max(),
+            *(nw.col(name).min() for name in ("days_since_last", *days)),
+        )
+    )
+    return counted, list(sums)[1:], list(days)
 
 
 def _ratio(counted: Sequence[str], above: str, below: str) -> nw.Expr:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import pandas as pd
 
+from behaviorseq.event_checks import one_row
+
 from .frames import settle, unused
 from .report import cleaned
 
@@ -93,17 +95,13 @@ def _unify(log: Marked, column: str, case: bool) -> Marked:
     if given.is_numeric():
         return log
     mixed = _holds_numbers(log.frame, column)
-    known = ~nw.col(column).is_null()
-    text = nw.when(known).then(nw.col(column).cast(nw.String)).otherwise(nw.lit(None, nw.String))
-    frame: Any = log.frame.with_columns(text.alias(column))
-    spelled, better = unused(frame, "spelled", "better")
-    odd = settle(_odd_spellings(frame.filter(log.kept & known), column, spelled, better, case))
-    joined = frame.join(odd, left_on=column, right_on=spelled, how="left")
-    found = ~nw.col(better).is_null()
-    entry = nw.when(nw.col(better) != "").then(nw.col(better)).otherwise(nw.lit(None, nw.String))
-    log = log.on(joined)
-    log = log.change(found, entry, "ids", "changed", "spelled in another way", column)
-    frame = log.frame.drop(better, *({spelled} & set(log.frame.collect_schema().names())))
+    frame: Any = log.frame
+    if given != nw.String or mixed:
+        known = ~nw.col(column).is_null()
+        text = nw.when(known).then(nw.col(column).cast(nw.String))
+        frame = frame.with_columns(text.otherwise(nw.lit(None, nw.String)).alias(column))
+    log = (_unify_by_counts if case else _unify_each)(log.on(frame), column)
+    frame = log.frame
     if given in (nw.Categorical, nw.Enum):
         frame = frame.with_columns(nw.col(column).cast(nw.Categorical))
     if mixed:
@@ -111,28 +109,57 @@ def _unify(log: Marked, column: str, case: bool) -> Marked:
     return log.on(frame)
 
 
-def _odd_spellings(frame: Any, column: str, spelled: str, better: str, case: bool) -> Any:
-    """List the spellings that are not to stay, and what is to stand in their place."""
-    n, key = unused(frame, "n", "key")
-    counts = frame.select(nw.col(column).alias(spelled)).group_by(spelled).agg(nw.len().alias(n))
-    bare = nw.col(spelled).str.strip_chars()
-    counts = counts.with_columns(bare.alias(better))
-    decimal = nw.col(better).str.contains(WHOLE_AS_DECIMAL)
-    whole = nw.col(better).str.replace_all(".0", "", literal=True)
+def _unify_each(log: Marked, column: str) -> Marked:
+    """Write each identifier in one way, whatever the others are."""
+    frame: Any = log.frame
+    (tidy,) = unused(frame, "tidy")
+    log = log.on(frame.with_columns(_tidy(nw.col(column)).alias(tidy)))
+    log = _changed(log, column, nw.col(tidy) != nw.col(column), nw.col(tidy))
+    return log.on(log.frame.drop(tidy))
+
+
+def _unify_by_counts(log: Marked, column: str) -> Marked:
+    """Write identifiers that differ in case alone as most of them are."""
+    spelled, better = unused(log.frame, "spelled", "better")
+    whole_log: Any = log.frame
+    known = log.kept & ~nw.col(column).is_null()
+    odd = settle(_odd_spellings(whole_log.select(column, log.why).filter(known), column))
+    if not one_row(odd, nw.len().alias("n"))["n"]:
+        return _changed(log, column, nw.lit(value=False), nw.col(column))
+    odd = odd.rename({"spelled": spelled, "better": better})
+    log = log.on(whole_log.join(odd, left_on=column, right_on=spelled, how="left"))
+    log = _changed(log, column, ~nw.col(better).is_null(), nw.col(better))
+    return log.on(log.frame.drop(better, *({spelled} & set(log.frame.collect_schema().names()))))
+
+
+def _changed(log: Marked, column: str, found: nw.Expr, better: nw.Expr) -> Marked:
+    """Write what is better into the entries that were found; what is empty becomes missing."""
+    entry = nw.when(better != "").then(better).otherwise(nw.lit(None, nw.String))
+    return log.change(found, entry, "ids", "changed", "spelled in another way", column)
+
+
+def _tidy(identifier: nw.Expr) -> nw.Expr:
+    """Take away spaces around an identifier, and the decimal of a whole number."""
+    bare = identifier.str.strip_chars()
+    whole = bare.str.replace_all(".0", "", literal=True)
     # In what passes for a decimal ".0" stands once, at the end; 10.05.0 does not pass.
-    counts = counts.with_columns(
-        nw.when(decimal).then(whole).otherwise(nw.col(better)).alias(better)
-    )
-    if case:
-        counts = counts.with_columns(nw.col(better).str.to_lowercase().alias(key))
-        (common,) = unused(counts, "common")
-        counts = counts.with_columns(nw.col(n).sum().over(key, better).alias(n))
-        counts = counts.with_columns(nw.col(n).max().over(key).alias(common))
-        most = nw.when(nw.col(n) == nw.col(common)).then(nw.col(better))
-        counts = counts.with_columns(most.alias(better))
-        counts = counts.with_columns(nw.col(better).min().over(key).alias(better))
-    odd = (nw.col(better) != nw.col(spelled)) | (nw.col(better) == "")
-    return counts.filter(odd).select(spelled, better)
+    return nw.when(bare.str.contains(WHOLE_AS_DECIMAL)).then(whole).otherwise(bare)
+
+
+def _odd_spellings(frame: Any, column: str) -> Any:
+    """List the spellings that are not to stay, and what is to stand in their place."""
+    n, better = nw.col("n"), nw.col("better")
+    counts = frame.select(nw.col(column).alias("spelled")).group_by("spelled")
+    counts = counts.agg(nw.len().alias("n"))
+    counts = counts.with_columns(_tidy(nw.col("spelled")).alias("better"))
+    counts = counts.with_columns(better.str.to_lowercase().alias("key"))
+    counts = counts.with_columns(n.sum().over("key", "better").alias("n"))
+    counts = counts.with_columns(n.max().over("key").alias("common"))
+    most = nw.when(n == nw.col("common")).then(better)
+    counts = counts.with_columns(most.alias("better"))
+    counts = counts.with_columns(better.min().over("key").alias("better"))
+    odd = (better != nw.col("spelled")) | (better == "")
+    return counts.filter(odd).select("spelled", "better")
 
 
 def _holds_numbers(frame: Frame, column: str) -> bool:

@@ -162,16 +162,14 @@ def robot_signs(events: IntoFrameT) -> IntoFrameT:
     """
     frame = open_frame(events, "user", "time", "behavior")
     known = ~(missing(frame, "user") | missing(frame, "time"))
-    signs: Any = _signs(frame.filter(known), 1)
+    signs: Any = _signs(frame.filter(known))
     return signs.to_native()  # type: ignore[no-any-return]  # the kind that came in
 
 
-def _signs(frame: Any, least_events: int) -> Any:
-    """Measure each user with enough events, all of them known and at known times."""
+def _signs(frame: Any) -> Any:
+    """Measure each user by events whose user and time are known."""
     _refuse_positions(frame)
     events = frame.select("user", "behavior", ticks(frame).alias("at"))
-    events = events.with_columns(nw.len().over("user").alias("events"))
-    events = events.filter(nw.col("events") >= least_events)
     before = nw.col("at").shift(1).over("user", order_by="at")
     events = events.with_columns((nw.col("at") - before).alias("pause"))
     events = events.with_columns(
@@ -188,13 +186,13 @@ def _signs(frame: Any, least_events: int) -> Any:
         nw.col("near").sum().alias("near"),
         nw.col("same").max().alias("same"),
     )
-    pauses = (nw.col("events") - 1).cast(nw.Float64)
+    pauses = nw.col("events") - 1
     some, long = nw.when(nw.col("events") > 1), nw.when(nw.col("span") > 0)
     return users.select(
         "user",
         "events",
-        long.then(pauses * HOUR / nw.col("span").cast(nw.Float64)).alias("per_hour"),
-        some.then(nw.col("near").cast(nw.Float64) / pauses).alias("regular"),
+        long.then(_rate(pauses, nw.col("span"))).alias("per_hour"),
+        some.then(nw.col("near").cast(nw.Float64) / pauses.cast(nw.Float64)).alias("regular"),
         (nw.col("same").cast(nw.Float64) / nw.col("events")).alias("one_behavior"),
     )
 
@@ -282,18 +280,40 @@ def mark_robots(
         for name, value in (("regular", regular), ("one_behavior", one_behavior))
     }
     known = ~(missing(log.frame, "user") | missing(log.frame, "time"))
-    measured = _signs(log.frame.filter(log.kept & known), least_events)
+    slim: Any = log.frame.select("user", "time", "behavior", log.why)
+    events = _busy(slim.filter(log.kept & known), least_events, per_hour if signs == 3 else 0)
     shown = [
         (nw.col(name) >= limit).fill_null(value=False).cast(nw.Int64)
         for name, limit in limits.items()
     ]
+    robots = _signs(events).filter(sum(shown[1:], start=shown[0]) >= signs)
     user, robot = unused(log.frame, "user", "robot")
-    robots = measured.filter(sum(shown[1:], start=shown[0]) >= signs)
     robots = settle(robots.select(nw.col("user").alias(user), nw.lit(1).alias(robot)))
+    reason = "works like a program"
+    if isinstance(robots, nw.DataFrame):
+        return log.drop(nw.col("user").is_in(robots[user].to_list()), "robots", "user", reason)
     frame: Any = log.frame
     joined = frame.join(robots, left_on="user", right_on=user, how="left")
-    log = log.on(joined).drop(nw.col(robot) == 1, "robots", "user", "works like a program")
+    log = log.on(joined).drop(nw.col(robot) == 1, "robots", "user", reason)
     return log.on(log.frame.drop(*({robot, user} & set(joined.collect_schema().names()))))
+
+
+def _busy(events: Any, least_events: int, per_hour: float) -> Any:
+    """Keep the events of users that have enough of them, and so many an hour."""
+    _refuse_positions(events)
+    at = ticks(events)
+    users = events.select("user", first=at, last=at).group_by("user")
+    counts = users.agg(nw.len().alias("n"), nw.col("first").min(), nw.col("last").max())
+    passed, pauses = nw.col("last") - nw.col("first"), nw.col("n") - 1
+    enough = nw.col("n") >= least_events
+    if per_hour:
+        enough = enough & (passed > 0) & (_rate(pauses, passed) >= per_hour)
+    return events.join(settle(counts.filter(enough).select("user")), on="user", how="semi")
+
+
+def _rate(pauses: nw.Expr, passed: nw.Expr) -> nw.Expr:
+    """Give events an hour, of the number of pauses and their length in microseconds."""
+    return pauses.cast(nw.Float64) * HOUR / passed.cast(nw.Float64)
 
 
 def _refuse_positions(frame: Frame) -> None:
