@@ -155,7 +155,7 @@ def render(root: Path, files: Mapping[str, bytes], shared: str) -> bool | None:
 
 
 def write_front(page: Path) -> None:
-    """Give the page that sends a reader to the first one a title and a link, and let it load nothing."""
+    """Give the page that sends a reader to the first one a link; let it load nothing."""
     target = FIRST_PAGE.search(page.read_text(encoding="utf-8"))
     if target is None:
         raise ValueError(f"{page} names no first page; see root in book/_toc.yml")
