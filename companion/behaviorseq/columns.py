@@ -61,11 +61,10 @@ def encoded(
     vocabulary : Vocabulary
         The one given, or all identifiers of the column.
     """
-    values = plain(column)
     if vocabulary is not None:
-        return vocabulary.encode(values), vocabulary
+        return vocabulary.encode(plain(column)), vocabulary
     try:
-        codes, ids = pd.factorize(values, sort=True)
+        codes, ids = factorized(column, sort=True)
         _refuse_missing(column.name, codes < 0)
         return codes.astype(np.int32), Vocabulary(np.asarray(ids))
     except TypeError as error:
@@ -98,7 +97,7 @@ def read_behaviors(
     """Encode behaviors, and name them in alphabetical order."""
     if column is None:
         return None, ()
-    codes, names = pd.factorize(plain(column), sort=True)
+    codes, names = factorized(column, sort=True)
     if len(names) > np.iinfo(np.int8).max:
         raise ValueError(f"column 'behavior' has {len(names)} different values, 127 at most")
     return codes.astype(np.int8), tuple(str(name) for name in names)
@@ -111,6 +110,45 @@ def read_values(column: nw.Series[Any] | None) -> NDArray[np.float32] | None:
     if not column.dtype.is_numeric():
         raise ValueError(f"column 'value' must hold numbers, not {column.dtype}")
     return column.cast(nw.Float32()).to_numpy().astype(np.float32, copy=False)
+
+
+def factorized(column: nw.Series[Any], *, sort: bool = False) -> tuple[NDArray[Any], Any]:
+    """Give each different entry of a column a number from 0, and a missing one -1.
+
+    Entries of a category are numbered by their categories, without a look at the text of each.
+
+    Returns
+    -------
+    codes : NDArray of integers
+        Shape (n,).
+    entries : sequence
+        The different entries; sorted if asked for, in any order otherwise.
+    """
+    if column.dtype not in (nw.Categorical, nw.Enum):
+        codes, entries = pd.factorize(plain(column), sort=sort)
+        return codes, entries
+    if column.implementation.is_polars():
+        different = column.drop_nulls().unique()
+        numbers, kinds = _place_of_categories(column, different), plain(different)
+    else:
+        numbers, categories = pd.factorize(column.to_pandas())
+        kinds = categories.astype(categories.categories.dtype)
+    codes, entries = pd.factorize(kinds, sort=sort)
+    return np.append(codes, -1)[numbers], entries
+
+
+def _place_of_categories(column: nw.Series[Any], different: nw.Series[Any]) -> NDArray[Any]:
+    """Give the place of each entry of a Polars column among the different ones; -1 if missing."""
+
+    def numbers(series: nw.Series[Any]) -> NDArray[Any]:
+        own: nw.Series[Any] = nw.from_native(series.to_native().to_physical(), series_only=True)
+        return own.cast(nw.Int64()).fill_null(-1).to_numpy()
+
+    known = numbers(different)
+    place = np.full(int(known.max(initial=-1)) + 2, -1)
+    place[known] = np.arange(len(known))
+    places: NDArray[Any] = place[numbers(column)]
+    return places
 
 
 def plain(column: nw.Series[Any]) -> Any:

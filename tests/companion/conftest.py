@@ -13,6 +13,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
+import polars.selectors as cs
 import pyarrow as pa
 import pytest
 
@@ -66,6 +67,7 @@ def engines() -> dict[str, Make]:
     return {
         "pandas": lambda log: log,
         "polars": pl.from_pandas,
+        "polars categories": lambda log: pl.from_pandas(log).cast({cs.string(): pl.Categorical}),
         "polars lazy": lambda log: pl.from_pandas(log).lazy(),
         "duckdb": lambda log: connection.from_arrow(_arrow(log)),
     }

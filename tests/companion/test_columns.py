@@ -6,14 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from behaviorseq import Sequences
-from behaviorseq.columns import encoded, read_behaviors, read_columns, read_times, read_values
+from behaviorseq.columns import (
+    encoded,
+    factorized,
+    read_behaviors,
+    read_columns,
+    read_times,
+    read_values,
+)
 
 LOG = pd.DataFrame(
     {
@@ -33,9 +43,33 @@ ENGINES: list[Callable[[pd.DataFrame], Any]] = [
     lambda frame: frame.astype({"item": object, "behavior": object, "time": "datetime64[ns]"}),
     pl.from_pandas,
     lambda frame: pl.from_pandas(frame).lazy(),
+    lambda frame: pl.from_pandas(frame).cast({"item": pl.Categorical, "behavior": pl.Categorical}),
+    lambda frame: pl.from_pandas(frame).cast(
+        {"item": pl.Enum(["ç", "a", "z", "b"]), "behavior": pl.Enum(["view", "buy", "cart"])}
+    ),
     lambda frame: pa.Table.from_pandas(frame),
     duckdb.from_df,
 ]
+
+
+@settings(deadline=None)
+@given(
+    entries=st.lists(st.sampled_from(["b", "a", "ç", None]), max_size=12),
+    start=st.integers(0, 3),
+    sort=st.booleans(),
+)
+def test_entries_are_numbered_as_pandas_does(
+    entries: list[str | None], start: int, sort: bool
+) -> None:
+    text = pd.Series(entries, dtype="str")
+    expected = [None if c < 0 else text.dropna().unique()[c] for c in pd.factorize(text)[0]]
+    made = pl.Series(["unused", *entries], dtype=pl.Categorical)[1:]
+    enum = pl.Series(entries, dtype=pl.Enum(["z", "ç", "b", "a"]))
+    for column in (text, text.astype("category"), pl.Series(entries, dtype=pl.String), made, enum):
+        codes, kinds = factorized(nw.from_native(column, series_only=True)[start:], sort=sort)
+        assert [None if c < 0 else kinds[c] for c in codes] == expected[start:]
+        assert len(set(kinds)) == len(kinds) == len(set(codes) - {-1})
+        assert not sort or list(kinds) == sorted(kinds)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

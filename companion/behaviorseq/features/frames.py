@@ -67,8 +67,25 @@ def joined(tables: Sequence[Any], by: str) -> Any:
     return reduce(lambda left, right: left.join(right, on=by, how="left"), tables)
 
 
-def as_table(frame: Any, by: str) -> Any:
-    """Give the kind of dataframe that came in, one row a user; in pandas users are the index."""
+def planned(frame: Any) -> Any:
+    """Let Polars see all steps before it takes the first: it then copies and sorts less."""
+    return frame.lazy() if frame.implementation.is_polars() else frame
+
+
+def as_table(frame: Any, by: str, events: Any) -> Any:
+    """Give the kind of dataframe that came in, one row a user; in pandas users are the index.
+
+    Parameters
+    ----------
+    frame : narwhals frame
+        The features.
+    by : str
+        The column of users.
+    events : dataframe
+        What came in.
+    """
+    if isinstance(frame, nw.LazyFrame) and isinstance(nw.from_native(events), nw.DataFrame):
+        frame = frame.collect()
     native = frame.to_native()
     return native.set_index(by).sort_index() if isinstance(native, pd.DataFrame) else native
 

@@ -79,7 +79,7 @@ def autocorrelation(
     )
     changes = nw.col("_square") > 1e-24 * nw.col("_size")  # else it is rounding of the mean
     made = [divided(name, "_square", changes) for name in products]
-    result: IntoFrameT = as_table(sums.with_columns(*made).select(by, *products), by)
+    result: IntoFrameT = as_table(sums.with_columns(*made).select(by, *products), by, series)
     return result
 
 
@@ -122,7 +122,7 @@ def volatility(series: IntoFrameT, *, by: str = "user", column: str = "amount") 
     sums = made.agg(nw.col("volatility").std(ddof=0), nw.col("_known").count())
     # Polars gives 0 where no change is known.
     only = nw.when(nw.col("_known") > 0).then(nw.col("volatility")).alias("volatility")
-    result: IntoFrameT = as_table(sums.with_columns(only).drop("_known"), by)
+    result: IntoFrameT = as_table(sums.with_columns(only).drop("_known"), by, series)
     return result
 
 
@@ -180,7 +180,7 @@ def intervals(events: IntoFrameT, moment: Any, *, by: str = "user") -> IntoFrame
     # Polars gives 0 where no pause is known.
     full = made.with_columns(nw.when(~mean.is_null()).then(deviation).alias(names[1]))
     full = full.with_columns(nw.when(mean > 0).then(deviation / mean).alias("interval_variation"))
-    result: IntoFrameT = as_table(full, by)
+    result: IntoFrameT = as_table(full, by, events)
     return result
 
 

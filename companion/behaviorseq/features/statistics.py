@@ -17,7 +17,7 @@ from behaviorseq.arguments import number
 from behaviorseq.event_checks import one_row
 from behaviorseq.prepare.frames import is_position, missing, open_frame, refuse_missing, ticks
 
-from .frames import DAY, as_table, before, distinct, divided, joined, moment_ticks
+from .frames import DAY, as_table, before, divided, joined, moment_ticks, planned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ def user_statistics(
     since = ["days_since_first", "days_since_last", *latest, "purchases_per_week"]
     rated = rated.select("user", *counts, "click_rate", "buy_rate", *since)
     tables = [rated, _regularity(past), _entropy(past, category)]
-    result: IntoFrameT = as_table(joined(tables, "user"), "user")
+    result: IntoFrameT = as_table(joined(tables, "user"), "user", events)
     return result
 
 
@@ -151,7 +151,7 @@ def value_statistics(
     made = known.group_by("user").agg(nw.col(mean).mean(), nw.col(deviation).std(ddof=0))
     made = made.with_columns(nw.col(deviation).alias(variation))
     made = made.with_columns(divided(variation, mean, nw.col(mean) > 0))
-    result: IntoFrameT = as_table(made, "user")
+    result: IntoFrameT = as_table(made, "user", events)
     return result
 
 
@@ -207,7 +207,7 @@ def purchase_statistics(
     baskets = times.group_by("user", "time").agg(nw.col("recency").min(), nw.col("monetary").sum())
     each = baskets.with_columns(frequency=nw.lit(1)).group_by("user")
     made = each.agg(nw.col("recency").min(), nw.col("frequency").sum(), nw.col("monetary").mean())
-    result: IntoFrameT = as_table(made, "user")
+    result: IntoFrameT = as_table(made, "user", events)
     return result
 
 
@@ -223,7 +223,7 @@ def _past(events: Any, moment: Any, *columns: str) -> tuple[Frame, nw.Expr]:
         begins = "is empty" if first is None else f"begins {pd.Timestamp(first, unit='us')}"
         raise ValueError(f"no event lies before {moment}: the log {begins}")
     age = (nw.lit(end) - ticks(frame)).cast(nw.Float64) / DAY
-    return before(frame, moment), age
+    return planned(before(frame, moment)), age
 
 
 def _counted(
@@ -283,11 +283,10 @@ def _regularity(past: Any) -> Any:
     """Count each user's active dates, and the mean days from one to the next."""
     # Whole days since a date long before 1970: the engines round below 0 each in its own way.
     date = (ticks(past) + nw.lit(1_000_000 * DAY)) // nw.lit(DAY)
-    dates = distinct(past.select("user", _date=date), "user", "_date")
-    date, names = nw.col("_date"), ("_first", "mean_gap")
-    days, first, last = (nw.col(name) for name in ("active_days", *names))
-    marked = dates.select("user", active_days=nw.lit(1), **dict.fromkeys(names, date))
-    found = marked.group_by("user").agg(days.sum(), first.min(), last.max())
+    names = ("active_days", "_first", "mean_gap")
+    days, first, last = (nw.col(name) for name in names)
+    dates = past.select("user", **dict.fromkeys(names, date))
+    found = dates.group_by("user").agg(days.n_unique(), first.min(), last.max())
     gap = nw.when(days > 1).then((last - first) / (days - 1))
     return found.with_columns(mean_gap=gap).drop("_first")
 

@@ -93,7 +93,7 @@ def series_features(
         "volatility",
     )
     tables = [described, from_table(intervals(events, moment, by=by))]
-    result: IntoFrameT = as_table(joined(tables, by), by)
+    result: IntoFrameT = as_table(joined(tables, by), by, events)
     return result
 
 

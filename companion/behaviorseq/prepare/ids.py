@@ -94,15 +94,21 @@ def _unify(log: Marked, column: str, case: bool) -> Marked:
     given = log.frame.collect_schema()[column]
     if given.is_numeric():
         return log
+    category = given in (nw.Categorical, nw.Enum)
     mixed = _holds_numbers(log.frame, column)
     frame: Any = log.frame
+    # Polars joins categories by their numbers; only the text of the different ones is looked at.
+    if category and frame.implementation.is_polars():
+        frame = frame.with_columns(nw.col(column).cast(nw.Categorical))
+        return _unify_by_table(log.on(frame), column, case)
     if given != nw.String or mixed:
         known = ~nw.col(column).is_null()
         text = nw.when(known).then(nw.col(column).cast(nw.String))
         frame = frame.with_columns(text.otherwise(nw.lit(None, nw.String)).alias(column))
-    log = (_unify_by_counts if case else _unify_each)(log.on(frame), column)
+    log = log.on(frame)
+    log = _unify_by_table(log, column, case) if case else _unify_each(log, column)
     frame = log.frame
-    if given in (nw.Categorical, nw.Enum):
+    if category:
         frame = frame.with_columns(nw.col(column).cast(nw.Categorical))
     if mixed:
         frame = _as_numbers(frame, column)
@@ -118,23 +124,26 @@ def _unify_each(log: Marked, column: str) -> Marked:
     return log.on(log.frame.drop(tidy))
 
 
-def _unify_by_counts(log: Marked, column: str) -> Marked:
-    """Write identifiers that differ in case alone as most of them are."""
+def _unify_by_table(log: Marked, column: str, case: bool) -> Marked:
+    """Write identifiers as a table of the odd ones says."""
     spelled, better = unused(log.frame, "spelled", "better")
-    whole_log: Any = log.frame
+    frame: Any = log.frame
     known = log.kept & ~nw.col(column).is_null()
-    odd = settle(_odd_spellings(whole_log.select(column, log.why).filter(known), column))
+    odd = settle(_odd_spellings(frame.select(column, log.why).filter(known), column, case))
     if not one_row(odd, nw.len().alias("n"))["n"]:
         return _changed(log, column, nw.lit(value=False), nw.col(column))
-    odd = odd.rename({"spelled": spelled, "better": better})
-    log = log.on(whole_log.join(odd, left_on=column, right_on=spelled, how="left"))
+    kind = frame.collect_schema()[column]
+    names = {spelled: nw.col("spelled").cast(kind), better: nw.col("better").cast(kind)}
+    joined = frame.join(odd.select(**names), left_on=column, right_on=spelled, how="left")
+    log = log.on(joined)
     log = _changed(log, column, ~nw.col(better).is_null(), nw.col(better))
     return log.on(log.frame.drop(better, *({spelled} & set(log.frame.collect_schema().names()))))
 
 
 def _changed(log: Marked, column: str, found: nw.Expr, better: nw.Expr) -> Marked:
     """Write what is better into the entries that were found; what is empty becomes missing."""
-    entry = nw.when(better != "").then(better).otherwise(nw.lit(None, nw.String))
+    kind = log.frame.collect_schema()[column]
+    entry = nw.when(better != "").then(better).otherwise(nw.lit(None, kind))
     return log.change(found, entry, "ids", "changed", "spelled in another way", column)
 
 
@@ -146,18 +155,19 @@ def _tidy(identifier: nw.Expr) -> nw.Expr:
     return nw.when(bare.str.contains(WHOLE_AS_DECIMAL)).then(whole).otherwise(bare)
 
 
-def _odd_spellings(frame: Any, column: str) -> Any:
+def _odd_spellings(frame: Any, column: str, case: bool) -> Any:
     """List the spellings that are not to stay, and what is to stand in their place."""
     n, better = nw.col("n"), nw.col("better")
     counts = frame.select(nw.col(column).alias("spelled")).group_by("spelled")
-    counts = counts.agg(nw.len().alias("n"))
+    counts = counts.agg(nw.len().alias("n")).with_columns(nw.col("spelled").cast(nw.String))
     counts = counts.with_columns(_tidy(nw.col("spelled")).alias("better"))
-    counts = counts.with_columns(better.str.to_lowercase().alias("key"))
-    counts = counts.with_columns(n.sum().over("key", "better").alias("n"))
-    counts = counts.with_columns(n.max().over("key").alias("common"))
-    most = nw.when(n == nw.col("common")).then(better)
-    counts = counts.with_columns(most.alias("better"))
-    counts = counts.with_columns(better.min().over("key").alias("better"))
+    if case:
+        counts = counts.with_columns(better.str.to_lowercase().alias("key"))
+        counts = counts.with_columns(n.sum().over("key", "better").alias("n"))
+        counts = counts.with_columns(n.max().over("key").alias("common"))
+        most = nw.when(n == nw.col("common")).then(better)
+        counts = counts.with_columns(most.alias("better"))
+        counts = counts.with_columns(better.min().over("key").alias("better"))
     odd = (better != nw.col("spelled")) | (better == "")
     return counts.filter(odd).select("spelled", "better")
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
-import pandas as pd
 
-from behaviorseq.columns import plain
+from behaviorseq.columns import factorized
 from behaviorseq.sequences import history_order
 
 from .frames import (
@@ -82,7 +81,7 @@ def sessionise(
 
 def _numbered(frame: Any, longest: timedelta | int, column: str) -> Any:
     """Count sessions in memory, where one sort serves all steps."""
-    user, users = pd.factorize(plain(frame["user"]))
+    user, users = factorized(frame["user"])
     at = frame.select(ticks(frame).alias("at"))["at"].to_numpy()
     order = history_order(user.astype(np.int32), at, len(users))
     user, at = user[order], at[order]

@@ -106,7 +106,7 @@ def test_nothing_after_the_moment_is_read(engine, engines, rows):
         rows(with_user(series_features(engines[engine](each), MOMENT, **OPTIONS)))
         for each in (log, early, pd.concat([late, early]), log.sample(frac=1, random_state=0))
     ]
-    assert tables[1:] == [tables[0]] * 3
+    assert tables[1:] == [tables[0]] * (len(engines) - 1)
 
 
 @pytest.mark.parametrize("value", [None, "value"])
@@ -133,7 +133,7 @@ def test_a_year_of_days_is_not_too_wide(engines, rows):
     tables = [
         rows(with_user(series_features(make(log), MOMENT, steps=366))) for make in engines.values()
     ]
-    assert tables[1:] == [tables[0]] * 3
+    assert tables[1:] == [tables[0]] * (len(engines) - 1)
 
 
 def test_one_step_has_no_rhythm():

@@ -94,6 +94,13 @@ def coded(events: Any) -> Any:
     return codes.apply(events, unknown=-1)
 
 
+def can_be_split(log: pd.DataFrame) -> bool:
+    """Tell whether the moments of a split lie apart, after the first event."""
+    times = log["time"].sort_values().to_numpy()
+    apart = len(set(times[[0, int(0.4 * len(log)), int(0.7 * len(log))]])) == 3
+    return apart and log["time"].nunique() > 6
+
+
 MOMENTS: dict[str, Any] = {"validation_start": 0.4, "test_start": 0.7}
 GRID = {"column": "mean", "time": "window"}
 OTHERS: dict[str, Callable[[Any], Any]] = {
@@ -113,7 +120,7 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
 }
 logs = st.builds(make_log, st.integers(0, 2**32), st.integers(1, 30))
 tidy_logs = st.builds(tidy_log, st.integers(0, 2**32), st.integers(30, 60)).filter(
-    lambda log: log["time"].nunique() > 6 and log["value"].notna().any()
+    lambda log: can_be_split(log) and log["value"].notna().any()
 )
 
 
