@@ -13,6 +13,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
+import polars.selectors as cs
 
 from behaviorseq import features, prepare
 from behaviorseq.features.frames import from_table
@@ -221,9 +222,10 @@ def pandas(path: Path, folder: Path) -> dict[str, int]:
 
 
 def polars(path: Path, folder: Path) -> dict[str, int]:
-    """Prepare a Polars log in memory with the companion."""
+    """Prepare a Polars log in memory, its text as categories, with the companion."""
     write = partial(pl.DataFrame.write_parquet, compression="snappy")  # as pandas does
-    return with_prepare(pl.read_parquet(path), write, None, folder)
+    log = pl.read_parquet(path).cast({cs.string(): pl.Categorical})
+    return with_prepare(log, write, None, folder)
 
 
 def polars_lazy(path: Path, folder: Path) -> dict[str, int]:

@@ -129,7 +129,8 @@ def _unify_by_table(log: Marked, column: str, case: bool) -> Marked:
     spelled, better = unused(log.frame, "spelled", "better")
     frame: Any = log.frame
     known = log.kept & ~nw.col(column).is_null()
-    odd = settle(_odd_spellings(frame.select(column, log.why).filter(known), column, case))
+    entries = frame.select(column, log.why).filter(known) if case else frame.select(column).unique()
+    odd = settle(_odd_spellings(entries, column, case))
     if not one_row(odd, nw.len().alias("n"))["n"]:
         return _changed(log, column, nw.lit(value=False), nw.col(column))
     kind = frame.collect_schema()[column]
@@ -158,8 +159,10 @@ def _tidy(identifier: nw.Expr) -> nw.Expr:
 def _odd_spellings(frame: Any, column: str, case: bool) -> Any:
     """List the spellings that are not to stay, and what is to stand in their place."""
     n, better = nw.col("n"), nw.col("better")
-    counts = frame.select(nw.col(column).alias("spelled")).group_by("spelled")
-    counts = counts.agg(nw.len().alias("n")).with_columns(nw.col("spelled").cast(nw.String))
+    counts = frame.select(nw.col(column).alias("spelled"))
+    if case:
+        counts = counts.group_by("spelled").agg(nw.len().alias("n"))
+    counts = counts.with_columns(nw.col("spelled").cast(nw.String))
     counts = counts.with_columns(_tidy(nw.col("spelled")).alias("better"))
     if case:
         counts = counts.with_columns(better.str.to_lowercase().alias("key"))

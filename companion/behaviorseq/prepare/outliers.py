@@ -147,12 +147,11 @@ def _far(
     frame: Any = log.frame.with_columns(
         nw.when(usable).then(amount).otherwise(_nothing()).log().alias(size)
     )
-    middle = _middle(frame, nw.col(size))
-    frame = _centred(frame, size, group, centre, n, least, middle)
+    frame, middle = _centred(frame, size, group, centre, n, least, nw.col(size))
     # Without a group of its own an amount is far or near as all amounts are from their median.
-    apart = _middle(frame, (nw.col(size) - nw.lit(middle, nw.Float64)).abs())
+    apart = (nw.col(size) - nw.lit(middle, nw.Float64)).abs()
     frame = frame.with_columns((nw.col(size) - nw.col(centre)).abs().alias(far)).drop(n)
-    frame = _centred(frame, far, group, spread, n, least, apart)
+    frame, _ = _centred(frame, far, group, spread, n, least, apart)
     enough = nw.when(nw.col(spread) * NORMAL > least_spread).then(nw.col(spread) * NORMAL)
     limit = enough.otherwise(nw.lit(least_spread)) * threshold
     log = log.on(frame)
@@ -162,18 +161,25 @@ def _far(
     return log.on(log.frame.drop(*names))
 
 
-def _middle(frame: Any, amount: nw.Expr) -> Any:
-    """Give the median of all amounts, None where there is none."""
-    return one_row(frame, amount.median().alias("middle"))["middle"]
-
-
 def _centred(
-    frame: Any, column: str, group: str, centre: str, n: str, least: int, overall: Any
-) -> Any:
-    """Add the median of the group of each event, or that of all where the group is small."""
+    frame: Any, column: str, group: str, centre: str, n: str, least: int, amount: nw.Expr
+) -> tuple[Any, Any]:
+    """Add the median of the group of each event, or that of all where the group is small.
+
+    Returns
+    -------
+    frame : narwhals frame
+        With a column ``centre`` more, and the size of the group, ``n``.
+    overall : float or None
+        The median of all amounts; None if there is none, or all groups are large.
+    """
     known = frame.select(column, group).filter(~nw.col(column).is_null())
     medians = known.group_by(group).agg(nw.col(column).median().alias(centre), nw.len().alias(n))
-    medians = settle(medians.filter(nw.col(n) >= least))
-    joined = frame.join(medians, on=group, how="left")
+    medians = settle(medians)
+    small = nw.col(group).is_null() | (nw.col(n) < least)
+    overall = None
+    if one_row(medians, small.any().alias("small"))["small"]:
+        overall = one_row(frame, amount.median().alias("middle"))["middle"]
+    joined = frame.join(medians.filter(~small), on=group, how="left")
     filled = nw.coalesce(nw.col(centre), nw.lit(overall, nw.Float64))
-    return joined.with_columns(filled.alias(centre))
+    return joined.with_columns(filled.alias(centre)), overall
