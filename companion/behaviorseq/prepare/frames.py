@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from behaviorseq.event_checks import Frame
 
+TABLE = "behaviorseq_"  # what the names of our temporary tables in DuckDB begin with
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  # times of a log are UTC, without a zone
 
 
@@ -175,12 +176,14 @@ def integers(frame: Frame, first: int, last: int, name: str) -> Frame:
     return nw.new_series(name, numbers, nw.Int64(), backend=frame.implementation).to_frame().lazy()
 
 
-def settle(frame: Any) -> Any:
-    """Compute a small lazy frame, so that what is made of it does not carry its past along.
+def settle(frame: Any, first: Any = None) -> Any:
+    """Compute a lazy frame, so that what is made of it does not carry its past along.
 
     Without this a log that is joined with a summary of itself stands for two runs of all that
     made it, after ten such joins for a thousand. In DuckDB the frame becomes a temporary table
-    of the connection, in Spark a local checkpoint.
+    of the connection, which goes to its ``temp_directory`` where memory is short; in Spark a
+    local checkpoint; in Polars a frame in memory. With the ``first`` of the frames that it was
+    made of, DuckDB needs none of those between.
     """
     if isinstance(frame, nw.DataFrame):
         return frame
@@ -189,10 +192,17 @@ def settle(frame: Any) -> Any:
         return _wrap(native.collect().lazy())
     if frame.implementation.is_spark_like():
         return _wrap(native.localCheckpoint())
-    table = f"behaviorseq_{uuid.uuid4().hex}"
-    make, read = f"CREATE TEMP TABLE {table} AS SELECT * FROM small", f"SELECT * FROM {table}"  # noqa: S608  # the name is ours
-    native.query("small", make)
-    return _wrap(native.query("small", read))
+    table = f"{TABLE}{uuid.uuid4().hex}"
+    make, read = f"CREATE TEMP TABLE {table} AS SELECT * FROM made", f"SELECT * FROM {table}"  # noqa: S608  # the name is ours
+    native.query("made", make)
+    origin = native if first is None else first.to_native()
+    return _wrap(origin.query("made", read).set_alias(table))
+
+
+def forget(frame: Any) -> None:
+    """Free the room of a settled frame that nothing is made of any more."""
+    if frame.implementation.is_duckdb() and frame.to_native().alias.startswith(TABLE):
+        frame.to_native().query("it", f"DROP TABLE {frame.to_native().alias}")
 
 
 def _wrap(native: Any) -> Frame:

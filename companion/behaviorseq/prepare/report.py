@@ -10,7 +10,7 @@ import pandas as pd
 
 from behaviorseq.event_checks import AMOUNTS, EMPTY, REQUIRED, one_row, require_columns
 
-from .frames import open_frame, unused
+from .frames import forget, open_frame, settle, unused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -211,6 +211,10 @@ def cleaned(
 ) -> tuple[IntoFrameT, CleaningReport]:
     """Run steps over a log."""
     log = open_log(events, columns=columns)
+    first: Any = log.frame
     for step in steps:
-        log = step(log)
+        before, log = log.frame, step(log)
+        # What is lazy would go through all earlier steps again for each thing that is counted.
+        log = log.on(settle(log.frame, first))
+        forget(before)
     return close_log(log)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -180,6 +182,17 @@ def test_times_of_spark_without_a_zone_are_refused(on_spark: Any) -> None:
             prepare.clean(local, [step])
     with pytest.raises(ValueError, match="inferTimestampNTZ"):
         prepare.add_windows(local, "1D")
+
+
+def test_duckdb_keeps_one_copy_of_the_log() -> None:
+    connection = duckdb.connect()
+    log = tidy_log(3, 60)
+    relation = connection.from_arrow(pa.Table.from_pandas(log, preserve_index=False))
+    cleaned, report = prepare.clean(relation, STEPS)
+    query = "SELECT estimated_size FROM duckdb_tables() WHERE table_name LIKE 'behaviorseq_%'"
+    sizes = [size for (size,) in connection.sql(query).fetchall()]
+    assert sizes.count(len(log)) == 1
+    assert len(cleaned) == report.n_kept
 
 
 def test_rows_keep_their_order(engines: Any) -> None:
