@@ -15,7 +15,7 @@ import torch
 from behaviorseq.arguments import is_count, require
 from behaviorseq.models.recommender import Recommender
 from behaviorseq.training import losses
-from behaviorseq.training.batches import padded
+from behaviorseq.training.batches import NextItem, Task, padded
 from behaviorseq.training.checkpoint import read_tensors, write_tensors
 from behaviorseq.training.fit import Training, choose_device, fit_network, seeded
 from behaviorseq.training.losses import Loss, SampledSoftmax
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from behaviorseq.sequences import Sequences
-    from behaviorseq.training.fit import Progress
+    from behaviorseq.training.fit import Log, Progress
 
 ROWS = 256  # histories encoded at a time
 WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
@@ -113,9 +113,13 @@ class SequenceNetwork(Recommender):
 
         It holds item vectors, ``items = nn.Embedding(n_items, width)``, and its
         ``forward(items, mask)`` takes item codes and what of them is no padding, both
-        (n_rows, longest), and gives hidden states, (n_rows, longest, width), each of which
-        depends on its own event and earlier ones alone.
+        (n_rows, longest), and gives hidden states, (n_rows, longest, width). Unless :meth:`task`
+        says otherwise, each of them depends on its own event and earlier ones alone.
         """
+
+    def task(self) -> Task:
+        """Say what the encoder is asked in training, and how it is asked for the next item."""
+        return NextItem()
 
     def fit(
         self,
@@ -124,6 +128,7 @@ class SequenceNetwork(Recommender):
         validate: Callable[[Self], float] | None = None,
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
+        log: Log | None = None,
     ) -> Self:
         """Learn from the histories in ``train``.
 
@@ -139,6 +144,9 @@ class SequenceNetwork(Recommender):
             Folder from which a stopped run goes on; see :func:`fit_network`.
         progress : callable, optional
             Such as :func:`behaviorseq.notebook.progress`.
+        log : callable, optional
+            Gets the row of ``history`` of each epoch, as a dict; such as
+            :class:`behaviorseq.training.TensorBoard`.
 
         Returns
         -------
@@ -150,14 +158,14 @@ class SequenceNetwork(Recommender):
         ValueError
             If there is no next item to learn from, or the checkpoint is of another run.
         """
-        self._extras: tuple[Any, ...] = (validate, checkpoint, progress)
+        self._extras: tuple[Any, ...] = (validate, checkpoint, progress, log)
         try:
             return super().fit(train)
         finally:
             del self._extras
 
     def _fit(self, train: Sequences) -> None:
-        validate, checkpoint, progress = self._extras
+        validate, checkpoint, progress, log = self._extras
         with seeded(self.training.seed):
             self.network = self.encoder(train.n_items)
         self.item_ids = train.item_ids  # validation scores before fitting is over
@@ -167,9 +175,11 @@ class SequenceNetwork(Recommender):
             train,
             self.training,
             length=self.length,
+            task=self.task(),
             validate=validate and partial(validate, self),
             checkpoint=checkpoint,
             progress=progress,
+            log=log,
         )
 
     def encode(self, histories: Sequences) -> NDArray[np.float32]:
@@ -209,6 +219,7 @@ class SequenceNetwork(Recommender):
     ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
         """Encode histories of like lengths together; give their rows and (n_rows, width)."""
         self.network.eval()
+        task = self.task()
         device = self.network.get_parameter("items.weight").device
         stops = histories.offsets[1:]
         lengths = np.minimum(histories.lengths, self.length)
@@ -216,11 +227,13 @@ class SequenceNetwork(Recommender):
         order = order[lengths[order] > 0]
         for start in range(0, len(order), ROWS):
             rows = order[start : start + ROWS]
-            items, mask = padded(histories.items, stops[rows] - lengths[rows], lengths[rows])
+            items, mask = task.ask(
+                *padded(histories.items, stops[rows] - lengths[rows], lengths[rows])
+            )
             hidden = self.network(
                 torch.from_numpy(items).to(device), torch.from_numpy(mask).to(device)
             )  # (n_rows, longest, width)
-            last = torch.from_numpy(lengths[rows] - 1).to(device)
+            last = torch.from_numpy(mask.sum(axis=1) - 1).to(device)
             yield rows, hidden[torch.arange(len(rows), device=device), last]
 
     def save(self, folder: str | Path) -> None:

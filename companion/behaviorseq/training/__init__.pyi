@@ -1,5 +1,7 @@
 from .batches import Batch as Batch
 from .batches import Batches as Batches
+from .batches import NextItem as NextItem
+from .batches import Task as Task
 from .batches import padded as padded
 from .fit import Training as Training
 from .fit import choose_device as choose_device
@@ -12,3 +14,7 @@ from .losses import SampledSoftmax as SampledSoftmax
 from .losses import full_softmax as full_softmax
 from .losses import generalised_bce as generalised_bce
 from .losses import sampled_softmax as sampled_softmax
+from .tasks import MASKED as MASKED
+from .tasks import MaskedItems as MaskedItems
+from .tasks import Prefixes as Prefixes
+from .tensorboard import TensorBoard as TensorBoard
