@@ -12,12 +12,17 @@ from .events import validate as validate
 from .models import ALS as ALS
 from .models import BPR as BPR
 from .models import EASE as EASE
+from .models import SRGNN as SRGNN
+from .models import BERT4Rec as BERT4Rec
 from .models import BiasedMF as BiasedMF
 from .models import Blend as Blend
+from .models import Caser as Caser
+from .models import ESASRec as ESASRec
 from .models import FeatureModel as FeatureModel
 from .models import GRU4Rec as GRU4Rec
 from .models import ItemKNN as ItemKNN
 from .models import LSTMRec as LSTMRec
+from .models import NextItNet as NextItNet
 from .models import Oracle as Oracle
 from .models import Popularity as Popularity
 from .models import Random as Random

@@ -1,4 +1,7 @@
+from .bidirectional import BERT4Rec as BERT4Rec
 from .content import TextContent as TextContent
+from .convolution import Caser as Caser
+from .convolution import NextItNet as NextItNet
 from .factorization import ALS as ALS
 from .factorization import EASE as EASE
 from .features import FeatureModel as FeatureModel
@@ -18,4 +21,6 @@ from .popularity import UserFrequency as UserFrequency
 from .recommender import Recommender as Recommender
 from .recurrent import GRU4Rec as GRU4Rec
 from .recurrent import LSTMRec as LSTMRec
+from .session_graph import SRGNN as SRGNN
+from .transformer import ESASRec as ESASRec
 from .transformer import SASRec as SASRec

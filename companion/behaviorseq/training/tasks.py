@@ -36,7 +36,8 @@ class MaskedItems(Task):
 
     Examples
     --------
-    >>> items, mask = padded(np.array([5, 6, 7], dtype=np.int32), np.array([0, 2]), np.array([2, 1]))
+    >>> codes = np.array([5, 6, 7], dtype=np.int32)
+    >>> items, mask = padded(codes, np.array([0, 2]), np.array([2, 1]))
     >>> MaskedItems().ask(items, mask)[0]
     array([[ 5,  6, -1],
            [ 7, -1,  0]])
