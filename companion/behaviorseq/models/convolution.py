@@ -33,7 +33,7 @@ class CausalConvolution(nn.Module):
 class DilatedBlock(nn.Module):
     """Two dilated convolutions, each normalised and rectified, that add to what is there.
 
-    The residual block (b) of NextItNet, figure 3 there. The second convolution reaches twice as
+    The residual block (b) of NextItNet. The second convolution reaches twice as
     far back as the first.
     """
 

@@ -23,9 +23,8 @@ MASKED = -1  # stands in an input for an item that is not shown
 class MaskedItems(Task):
     """Which items were hidden in a history; for networks that look both ways (the Cloze task).
 
-    Sun et al., BERT4Rec, CIKM 2019, arXiv 1904.06690, section 3.6. The next item is asked for
-    by a hidden event after the last one. The mask is all a hidden event leaves: BERT's swapping of
-    some for other items or for themselves is not in that paper.
+    The task of BERT4Rec (Sun et al., CIKM 2019, arXiv 1904.06690). A hidden event always leaves a
+    mask, and never another item. The next item is asked for by a hidden event after the last one.
 
     Parameters
     ----------

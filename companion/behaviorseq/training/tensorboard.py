@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-
-from behaviorseq.optional import optional
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +27,8 @@ class TensorBoard:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        optional("tensorboard", "explain")  # says what to install
+        if find_spec("tensorboard") is None:
+            raise ImportError("tensorboard is not installed: pip install tensorboard installs it")
         self.folder, self._writer = folder, None
 
     def __call__(self, row: dict[str, Any]) -> None:
