@@ -91,7 +91,6 @@ def test_window_filters_equal_the_equations():
                         for i in range(3 - height + 1)
                     ]
                     found.append(torch.stack(fits).max()[None])
-            # each height's filters stand together, as they do here
             expected.append(net.out(torch.cat(found)))
     assert_same(net, net(ITEMS, MASK)[MASK], torch.stack(expected))
 
