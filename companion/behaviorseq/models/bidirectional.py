@@ -68,8 +68,8 @@ class BERT4Rec(SASRec):
     ...                     "time": [*range(6)] * 2, "behavior": "view"})
     >>> histories = Sequences.from_events(log)
     >>> training = Training(epochs=60, learning_rate=0.01)
-    >>> model = BERT4Rec(width=8, dropout=0, loss=FullSoftmax(), training=training).fit(histories)
-    >>> items, _ = model.recommend(histories, k=1, exclude_seen=False)
+    >>> model = BERT4Rec(width=8, length=2, dropout=0, loss=FullSoftmax(), training=training)
+    >>> items, _ = model.fit(histories).recommend(histories, k=1, exclude_seen=False)
     >>> histories.item_ids.decode(items[:, 0]).tolist()  # what comes after c, and after a
     ['a', 'b']
     """
