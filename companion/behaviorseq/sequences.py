@@ -253,13 +253,16 @@ class Sequences:
             raise ValueError(f"n must be 0 or more, got {n}")
         return self.keep(self.position_from_end < n)
 
-    def shuffled(self, seed: int = 0) -> Self:
+    def shuffled(self, seed: int = 0, *, keep: int = 0) -> Self:
         """Return the same rows with the events of each in random order, and without times.
 
-        What a model loses by it is what order was worth to it.
+        What a model loses by it is what order was worth to it. The last ``keep`` events of each
+        row stay where they are.
         """
+        place = self.position_from_end
         chance = np.random.default_rng(seed).random(self.n_events)
-        order = np.lexsort((chance, self.row_of_event))
+        rank = np.where(place < keep, 1 + 1 / (1 + place), chance)
+        order = np.lexsort((rank, self.row_of_event))
         arrays = {name: a[order] for name, a in self._event_arrays().items()}
         return replace(self, **{**arrays, "times": None})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from behaviorseq import Sequences, Vocabulary
@@ -278,3 +278,19 @@ def test_shuffled_rows_hold_the_same_events_in_another_order() -> None:
     assert np.array_equal(mixed.values, mixed.items * 2.0)
     assert np.array_equal(mixed.items, histories.shuffled(seed=3).items)
     assert not np.array_equal(mixed.items, histories.shuffled(seed=4).items)
+
+
+@QUICK
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=6), st.integers(0, 4))
+def test_last_events_stay_where_they_are(lengths: list[int], keep: int) -> None:
+    assume(sum(lengths) > 0)
+    user = np.repeat(np.arange(len(lengths)), lengths)
+    log = pd.DataFrame({"user": user, "item": np.arange(len(user)), "time": np.arange(len(user))})
+    histories = Sequences.from_events(log)
+    mixed = histories.shuffled(seed=1, keep=keep)
+    for row in range(len(histories)):
+        length = len(histories[row])
+        assert sorted(mixed[row]) == sorted(histories[row])
+        assert list(mixed[row][max(0, length - keep) :]) == list(
+            histories[row][max(0, length - keep) :]
+        )

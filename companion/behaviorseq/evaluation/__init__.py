@@ -1,5 +1,8 @@
 """Judging recommenders: ranking metrics, evaluation of a model, comparison of models."""
 
+from behaviorseq.evaluation.binary import auc_interval, auc_test
+from behaviorseq.evaluation.likelihood import cross_entropy
+from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
 from behaviorseq.evaluation.ranking import ranking_metrics
 from behaviorseq.evaluation.significance import (
@@ -13,11 +16,16 @@ from behaviorseq.evaluation.significance import (
 __all__ = [
     "Evaluation",
     "Interval",
+    "OrderTest",
     "PairedTest",
+    "auc_interval",
+    "auc_test",
     "bootstrap_interval",
     "compare",
+    "cross_entropy",
     "evaluate",
     "paired_test",
     "ranking_metrics",
     "self_information",
+    "shuffle_test",
 ]

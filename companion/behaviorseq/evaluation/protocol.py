@@ -176,7 +176,7 @@ def evaluate(
     seen_targets = 0
     for start, stop in chunks(len(histories), 4 * histories.n_items):
         history, target = histories.slice(start, stop), targets.slice(start, stop)
-        scores = _scores(model, history, start)
+        scores = check_scores(model, history, start)
         if exclude_seen:
             scores[history.row_of_event, history.items] = -np.inf
             seen_targets += int((scores[target.row_of_event, target.items] == -np.inf).sum())
@@ -221,7 +221,7 @@ def _mean_of_lists(values: NDArray[np.float64], lists: NDArray[np.int64]) -> NDA
     return mean
 
 
-def _scores(model: Recommender, histories: Sequences, first_row: int) -> NDArray[np.float32]:
+def check_scores(model: Recommender, histories: Sequences, first_row: int) -> NDArray[np.float32]:
     """Ask a model for its scores and check them."""
     scores = model.score(histories)
     shape = (len(histories), histories.n_items)

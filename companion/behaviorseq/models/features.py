@@ -60,12 +60,13 @@ class FeatureModel(Recommender):
     from them. With a collaborative model among the features it is a hybrid by feature
     augmentation (Burke, Hybrid recommender systems, UMUAI 12(4), 2002, section 3).
 
-    Nothing of the future leaks into the features of training pairs. The last ``positives`` events
-    of each training history are set aside; the feature models are fitted on the rest; a
-    positive pair is one of the events set aside with the history before it, its negatives are
-    items drawn uniformly from those the user never took. Then the feature models are fitted again
-    on all training histories, and those score. An empty
-    history gets popularity.
+    The events to be learned from do not leak into the features of their own pairs. The last
+    ``positives`` events of each training history are set aside; the feature models are fitted on
+    the rest; a positive pair is one of the events set aside with the history before it, its
+    negatives are items drawn uniformly from those the user never took. (Features of a pair still
+    hold what other users did later, as all of leave-one-out does, and recent popularity is that at
+    the end of the log.) Then the feature models are fitted again on all training histories, and
+    those score. An empty history gets popularity.
 
     Parameters
     ----------

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+LARGEST = 1e15
+
+
 class Factors(NamedTuple):
     """Vectors and biases of users and items.
 
@@ -39,8 +42,11 @@ class Factors(NamedTuple):
         return cls(users, items, np.zeros(n_users), np.zeros(n_items))
 
     def check(self, model: object) -> None:
-        """Raise a ValueError if the steps of a model ran away."""
-        if not all(np.isfinite(part).all() for part in self):
+        """Raise a ValueError if the steps of a model ran away.
+
+        A sum of products of numbers above ``LARGEST`` would not fit in the float32 of scores.
+        """
+        if not all((np.abs(part) < LARGEST).all() for part in self):
             raise ValueError(f"{model!r} diverged: lower its learning_rate or its batch_size")
 
 

@@ -17,7 +17,7 @@ from behaviorseq.models.recommender import Recommender
 from behaviorseq.training import losses
 from behaviorseq.training.batches import NextItem, Task, padded
 from behaviorseq.training.checkpoint import read_tensors, write_tensors
-from behaviorseq.training.fit import Training, choose_device, fit_network, seeded
+from behaviorseq.training.fit import Training, choose_device, fit_network, item_vectors, seeded
 from behaviorseq.training.losses import Loss, SampledSoftmax
 from behaviorseq.vocabulary import Vocabulary
 
@@ -64,62 +64,33 @@ class Dropout(torch.nn.Module):
 
 
 @dataclass(eq=False, kw_only=True)
-class SequenceNetwork(Recommender):
-    r"""A network that reads a history and scores each item by its product with what it read.
-
-    A subclass writes :meth:`encoder`; loss and training are free to choose. The score of item j
-    is :math:`h^\top w_j`, with h the hidden state after the last event and :math:`w_j` the same
-    vector that stands for item j in a history. An empty history gets popularity.
+class NetworkRecommender(Recommender):
+    """What recommenders made of a network share: validation in training, saving, loading.
 
     Parameters
     ----------
-    width : int
-        Length of item vectors and hidden states.
-    length : int
-        Most events of a history that are read, its last ones.
-    dropout : float
-        Share of values set to 0 in training.
-    loss : Loss
-        What to minimise.
     training : Training
         Settings of the loop, the seed among them.
 
     Attributes
     ----------
     network : torch.nn.Module
-        The encoder. After ``fit``.
+        After ``fit``.
     history : pandas.DataFrame
         One row an epoch: loss, validation, seconds. After ``fit``.
     """
 
-    width: int = 64
-    length: int = 50
-    dropout: float = 0.2
-    loss: Loss = field(default_factory=SampledSoftmax)
     training: Training = field(default_factory=Training)
     network: torch.nn.Module = field(init=False, repr=False)
     history: pd.DataFrame = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in ("width", "length"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
-        require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
+    @abstractmethod
+    def new_network(self, n_items: int, n_rows: int) -> torch.nn.Module:
+        """Make the network, untrained, for a log of ``n_rows`` histories."""
 
     @abstractmethod
-    def encoder(self, n_items: int) -> torch.nn.Module:
-        """Make the network, untrained.
-
-        It holds item vectors, ``items = nn.Embedding(n_items, width)``, and its
-        ``forward(items, mask)`` takes item codes and what of them is no padding, both
-        (n_rows, longest), and gives hidden states, (n_rows, longest, width). Unless :meth:`task`
-        says otherwise, each of them depends on its own event and earlier ones alone.
-        """
-
-    def task(self) -> Task:
-        """Say what the encoder is asked in training, and how it is asked for the next item."""
-        return NextItem()
+    def _train(self, train: Sequences, **options: Any) -> pd.DataFrame:
+        """Train ``self.network``; the options are for :func:`run_epochs`."""
 
     def fit(
         self,
@@ -135,7 +106,7 @@ class SequenceNetwork(Recommender):
         Parameters
         ----------
         train : Sequences
-            Training histories, one of them at least with two events.
+            Training histories; to learn what comes next, one at least has two events.
         validate : callable, optional
             Gives how good the model is, higher is better; called after each epoch. The best
             epoch is kept. For example
@@ -156,85 +127,31 @@ class SequenceNetwork(Recommender):
         Raises
         ------
         ValueError
-            If there is no next item to learn from, or the checkpoint is of another run.
+            If there is nothing to learn from, or the checkpoint is of another run.
         """
         self._extras: tuple[Any, ...] = (validate, checkpoint, progress, log)
         try:
             return super().fit(train)
+        except BaseException:
+            self.item_ids = None  # half trained is not fitted
+            raise
         finally:
             del self._extras
 
     def _fit(self, train: Sequences) -> None:
         validate, checkpoint, progress, log = self._extras
+        self._n_rows = len(train)
         with seeded(self.training.seed):
-            self.network = self.encoder(train.n_items)
+            self.network = self.new_network(train.n_items, self._n_rows)
         self.item_ids = train.item_ids  # validation scores before fitting is over
-        self.history = fit_network(
-            self.network,
-            self.loss,
+        self.history = self._train(
             train,
-            self.training,
-            length=self.length,
-            task=self.task(),
+            identity={"model": repr(self)},
             validate=validate and partial(validate, self),
             checkpoint=checkpoint,
             progress=progress,
             log=log,
         )
-
-    def encode(self, histories: Sequences) -> NDArray[np.float32]:
-        """Give the hidden state after the last event of each history.
-
-        Parameters
-        ----------
-        histories : Sequences
-            Histories with the item vocabulary of the training log.
-
-        Returns
-        -------
-        NDArray[float32]
-            Shape (n_histories, width); zeros for an empty history.
-
-        Raises
-        ------
-        ValueError
-            If the model is not fitted, or the histories use another item vocabulary.
-        """
-        self._check_histories(histories)
-        states = np.zeros((len(histories), self.width), dtype=np.float32)
-        for rows, hidden in self._last_states(histories):
-            states[rows] = hidden.float().cpu().numpy()
-        return states
-
-    def _score(self, histories: Sequences) -> NDArray[np.float32]:
-        scores = np.zeros((len(histories), histories.n_items), dtype=np.float32)
-        weight = self.network.get_parameter("items.weight").detach()
-        for rows, hidden in self._last_states(histories):
-            scores[rows] = (hidden @ weight.T).float().cpu().numpy()  # (rows, n_items)
-        return scores
-
-    @torch.no_grad()
-    def _last_states(
-        self, histories: Sequences
-    ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
-        """Encode histories of like lengths together; give their rows and (n_rows, width)."""
-        self.network.eval()
-        task = self.task()
-        device = self.network.get_parameter("items.weight").device
-        stops = histories.offsets[1:]
-        lengths = np.minimum(histories.lengths, self.length)
-        order = np.argsort(lengths, kind="stable")
-        order = order[lengths[order] > 0]
-        for start in range(0, len(order), ROWS):
-            rows = order[start : start + ROWS]
-            items, mask = task.ask(
-                *padded(histories.items, stops[rows] - lengths[rows], lengths[rows])
-            )
-            hidden = self.network(
-                torch.from_numpy(items).to(device), torch.from_numpy(mask).to(device)
-            )  # (n_rows, longest, width)
-            last = torch.from_numpy(mask.sum(axis=1) - 1).to(device)
-            yield rows, hidden[torch.arange(len(rows), device=device), last]
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted model: tensors as safetensors, everything else as JSON.
@@ -256,11 +173,14 @@ class SequenceNetwork(Recommender):
             raise ValueError(f"item ids must be numbers or text to be saved, got {ids.dtype}")
         settings = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
         settings["training"] = asdict(self.training)
-        chosen = {f.name: getattr(self.loss, f.name) for f in fields(self.loss) if f.init}  # type: ignore[arg-type] # each is a dataclass
-        settings["loss"] = {"name": type(self.loss).__name__, **chosen}
+        if "loss" in settings:
+            loss = settings["loss"]
+            chosen = {f.name: getattr(loss, f.name) for f in fields(loss) if f.init}
+            settings["loss"] = {"name": type(loss).__name__, **chosen}
         text = {
             "model": type(self).__name__,
             "settings": settings,
+            "n_rows": self._n_rows,
             "item_dtype": ids.dtype.str,
             "item_ids": ids.tolist(),
         }
@@ -293,17 +213,166 @@ class SequenceNetwork(Recommender):
         if text["model"] not in kinds:
             raise ValueError(f"{folder} holds a {text['model']}: use {text['model']}.load")
         settings = text["settings"]
-        loss = settings["loss"]
-        settings["loss"] = getattr(losses, loss.pop("name"))(**loss)
+        if "loss" in settings:
+            loss = settings["loss"]
+            names = {kind.__name__: kind for kind in _with_subclasses(losses.Loss)}
+            settings["loss"] = names[loss.pop("name")](**loss)
         settings["training"] = Training(**settings["training"])
         model: Self = kinds[text["model"]](**settings)
         tensors, _ = read_tensors(Path(folder) / WEIGHTS)
         model._popularity = tensors.pop("popularity").numpy()
         model.item_ids = Vocabulary(np.array(text["item_ids"], dtype=text["item_dtype"]))
-        model.network = model.encoder(len(model.item_ids))
+        model._n_rows = text["n_rows"]
+        model.network = model.new_network(len(model.item_ids), model._n_rows)
         model.network.load_state_dict({k.removeprefix("network:"): t for k, t in tensors.items()})
         model.network.to(choose_device(model.training.device)).eval()
         return model
+
+
+@dataclass(eq=False, kw_only=True)
+class SequenceNetwork(NetworkRecommender):
+    r"""A network that reads a history and scores each item by its product with what it read.
+
+    A subclass writes :meth:`encoder`; loss and training are free to choose. The score of item j
+    is :math:`h^\top w_j`, with h the hidden state after the last event and :math:`w_j` the same
+    vector that stands for item j in a history. An empty history gets popularity.
+
+    Parameters
+    ----------
+    width : int
+        Length of item vectors and hidden states.
+    length : int
+        Most events of a history that are read, its last ones.
+    dropout : float
+        Share of values set to 0 in training.
+    loss : Loss
+        What to minimise.
+    training : Training
+        Settings of the loop, the seed among them.
+
+    Attributes
+    ----------
+    network : torch.nn.Module
+        The encoder. After ``fit``.
+    history : pandas.DataFrame
+        One row an epoch: loss, validation, seconds. After ``fit``.
+    """
+
+    width: int = 64
+    length: int = 50
+    dropout: float = 0.2
+    loss: Loss = field(default_factory=SampledSoftmax)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("width", "length"):
+            value = getattr(self, name)
+            require(name, value, is_count(value), "a whole number of 1 or more")
+        require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
+
+    @abstractmethod
+    def encoder(self, n_items: int) -> torch.nn.Module:
+        """Make the network, untrained.
+
+        It holds item vectors, ``items = nn.Embedding(n_items, width)``, and its
+        ``forward(items, mask)`` takes item codes and what of them is no padding, both
+        (n_rows, longest), and gives hidden states, (n_rows, longest, width). Unless :meth:`task`
+        says otherwise, each of them depends on its own event and earlier ones alone. Where it has
+        a method ``item_vectors()``, that gives the vectors that items are scored by,
+        (n_items, width), in place of the rows of ``items``.
+        """
+
+    def task(self) -> Task:
+        """Say what the encoder is asked in training, and how it is asked for the next item."""
+        return NextItem()
+
+    def new_network(self, n_items: int, n_rows: int) -> torch.nn.Module:
+        """Make the encoder, untrained."""
+        return self.encoder(n_items)
+
+    def _train(self, train: Sequences, **options: Any) -> pd.DataFrame:
+        options = {"length": self.length, "task": self.task(), **options}
+        return fit_network(self.network, self.loss, train, self.training, **options)
+
+    def encode(self, histories: Sequences) -> NDArray[np.float32]:
+        """Give the hidden state after the last event of each history.
+
+        Parameters
+        ----------
+        histories : Sequences
+            Histories with the item vocabulary of the training log.
+
+        Returns
+        -------
+        NDArray[float32]
+            Shape (n_histories, width); zeros for an empty history.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or the histories use another item vocabulary.
+        """
+        self._check_histories(histories)
+        states = np.zeros((len(histories), self.width), dtype=np.float32)
+        for rows, hidden in self._last_states(histories):
+            states[rows] = hidden.float().cpu().numpy()
+        return states
+
+    def _score(self, histories: Sequences) -> NDArray[np.float32]:
+        scores = np.zeros((len(histories), histories.n_items), dtype=np.float32)
+        self.network.eval()
+        with torch.no_grad():
+            weight = item_vectors(self.network).detach()  # (n_items, width)
+        for rows, hidden in self._last_states(histories):
+            scores[rows] = (hidden @ weight.T).float().cpu().numpy()  # (rows, n_items)
+        return scores
+
+    @torch.no_grad()
+    def _last_states(
+        self, histories: Sequences
+    ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+        """Encode histories of like lengths together; give their rows and (n_rows, width)."""
+        self.network.eval()
+        task, device = self.task(), self.network.get_parameter("items.weight").device
+        for rows, *history in by_length(histories, self.length):
+            items, mask = task.ask(*history)
+            there = mask.to(device)
+            hidden = self.network(items.to(device), there)  # (n_rows, longest, width)
+            yield rows, last_of(hidden, there)
+
+
+def by_length(
+    histories: Sequences, length: int
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor, torch.Tensor]]:
+    """Lay out the last events of histories, those of like lengths together, for reading.
+
+    Parameters
+    ----------
+    histories : Sequences
+        Histories; empty ones are left out.
+    length : int
+        Most events of a history, its last ones.
+
+    Yields
+    ------
+    rows : NDArray[int64]
+        Which histories, shape (n_rows,).
+    items, mask : Tensor
+        Item codes, and what of them is no padding, shape (n_rows, longest).
+    """
+    stops = histories.offsets[1:]
+    lengths = np.minimum(histories.lengths, length)
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] > 0]
+    for start in range(0, len(order), ROWS):
+        rows = order[start : start + ROWS]
+        items, mask = padded(histories.items, stops[rows] - lengths[rows], lengths[rows])
+        yield rows, torch.from_numpy(items), torch.from_numpy(mask)
+
+
+def last_of(states: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Take the state of each row's last event: (n_rows, longest, d) in, (n_rows, d) out."""
+    return states[torch.arange(len(states), device=states.device), mask.sum(dim=1) - 1]
 
 
 def _with_subclasses(cls: type[Any]) -> list[type[Any]]:

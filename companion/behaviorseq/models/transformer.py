@@ -57,7 +57,7 @@ class Block(nn.Module):
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attention = SelfAttention(width, heads)
-        self.feed_forward = nn.Sequential(
+        self.feed_forward: nn.Module = nn.Sequential(
             nn.Linear(width, inner), nn.ReLU(), nn.Linear(inner, width)
         )
         self.drop = Dropout(dropout)

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from behaviorseq.arguments import require, whole
+
 from . import shop_choice
 from .base import SECONDS_A_DAY, to_datetime, to_seconds
+from .shop_forecast import purchase_chance
 from .shop_guess import next_click_scores
 from .shop_people import STAGES, People
 from .shop_sessions import PAGE
@@ -142,6 +145,48 @@ class ShopTruth:
         shop = self.shop
         return next_click_scores(
             self.people, self.shortlist_items, rows, seconds, last, shop.order, shop.position_bias
+        )
+
+    def chance_to_buy(self, start: Any, end: Any, *, draws: int = 20, seed: int = 0) -> Floats:
+        """Give about how probable it is that each user buys something in a period.
+
+        Visits, pages and clicks of the period are drawn anew, the same people with the same
+        interests, missions and habits, and the probabilities of at least one purchase averaged.
+        Missions that begin in the period are known too, which nobody could know at its start.
+        What the log says is not used, so purchases that repeat an earlier one are left out.
+
+        Parameters
+        ----------
+        start, end : datetime64
+            The period, ``end`` not included.
+        draws : int
+            How often visits are drawn.
+        seed : int
+            Of the draws.
+
+        Returns
+        -------
+        NDArray[float64]
+            Shape (n_users,).
+
+        Raises
+        ------
+        ValueError
+            If the period ends before it begins, or ``draws`` is out of range.
+        """
+        low, high = (float(to_seconds(time)) for time in (start, end))
+        require("end", end, low <= high, f"at {start} or later")
+        shop = self.shop
+        return purchase_chance(
+            shop.rng("forecast", seed),
+            self.people,
+            self.shortlist_items,
+            shop.days,
+            shop.order,
+            shop.position_bias,
+            low,
+            high,
+            whole("draws", draws, 1),
         )
 
     def events(self) -> pd.DataFrame:

@@ -1,3 +1,6 @@
+from .bags import Bag as Bag
+from .bags import Bags as Bags
+from .bags import bag_cross_entropy as bag_cross_entropy
 from .batches import Batch as Batch
 from .batches import Batches as Batches
 from .batches import NextItem as NextItem
@@ -6,8 +9,10 @@ from .batches import padded as padded
 from .fit import Training as Training
 from .fit import choose_device as choose_device
 from .fit import fit_network as fit_network
+from .fit import run_epochs as run_epochs
 from .losses import GBCE as GBCE
 from .losses import BinaryCrossEntropy as BinaryCrossEntropy
+from .losses import BPRLoss as BPRLoss
 from .losses import FullSoftmax as FullSoftmax
 from .losses import Loss as Loss
 from .losses import SampledSoftmax as SampledSoftmax

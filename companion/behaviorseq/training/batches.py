@@ -81,9 +81,7 @@ class Task(ABC):
     ) -> Batch:
         """Make a batch of some windows; what is random in it comes from ``rng``."""
 
-    def ask(
-        self, items: NDArray[np.int64], mask: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def ask(self, items: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Turn padded histories into inputs at whose last event the next item is asked for."""
         return items, mask
 

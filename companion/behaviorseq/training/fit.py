@@ -119,6 +119,7 @@ def fit_network(
     *,
     length: int = 50,
     task: Task | None = None,
+    identity: dict[str, Any] | None = None,
     validate: Callable[[], float] | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
@@ -142,6 +143,8 @@ def fit_network(
         Most events that the network reads.
     task : Task, optional
         What of a history is input and what target: the next item after every event if None.
+    identity : dict, optional
+        What else must be the same for a checkpoint to be taken up, as JSON.
     validate : callable, optional
         Called after each epoch, the network not training; higher is better. The best epoch's
         weights are kept in the end, and training stops ``patience`` epochs after it.
@@ -174,8 +177,7 @@ def fit_network(
         task=task,
         seed=training.seed,
     )
-    counts = torch.from_numpy(np.bincount(train.items, minlength=train.n_items))
-    loss.prepare(counts.to(choose_device(training.device)))
+    prepare_loss(loss, train, training)
 
     def step(batch: Batch, done: float) -> tuple[torch.Tensor, int]:
         hidden = network(batch.items, batch.mask)  # (n_rows, longest, d)
@@ -192,12 +194,19 @@ def fit_network(
             "length": length,
             "task": repr(batches.task),
             "data": fingerprint(train),
-        },
+        }
+        | (identity or {}),
         validate=validate,
         checkpoint=checkpoint,
         progress=progress,
         log=log,
     )
+
+
+def prepare_loss(loss: Loss, train: Sequences, training: Training) -> None:
+    """Tell a loss how often each item occurs, on the device where training will be."""
+    counts = torch.from_numpy(np.bincount(train.items, minlength=train.n_items))
+    loss.prepare(counts.to(choose_device(training.device)))
 
 
 def item_vectors(network: torch.nn.Module) -> torch.Tensor:

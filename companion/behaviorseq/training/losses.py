@@ -225,6 +225,25 @@ class BinaryCrossEntropy(Loss):
 
 
 @dataclass
+class BPRLoss(Loss):
+    r"""Bayesian personalised ranking with one uniform negative an event.
+
+    .. math:: L = -\log \sigma(s^+ - s^-)
+
+    Rendle, Freudenthaler, Gantner and Schmidt-Thieme, BPR: Bayesian personalized ranking from
+    implicit feedback, UAI 2009, arXiv 1205.2618, section 4, without the regularisation, which is
+    the optimiser's. The negative is any item but the target; BPR also leaves out the user's other
+    items, which matters in small catalogues only.
+    """
+
+    def __call__(self, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+        """Draw one negative for each event and compare."""
+        other = draw_others(targets, len(weight), 1)[:, 0]
+        difference = F.embedding(targets, weight) - F.embedding(other, weight)  # (n, d)
+        return F.softplus(-(hidden * difference).sum(dim=1)).mean()
+
+
+@dataclass
 class GBCE(Loss):
     """Generalised binary cross-entropy, that of gSASRec; see :func:`generalised_bce`.
 

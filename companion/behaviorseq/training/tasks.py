@@ -35,11 +35,10 @@ class MaskedItems(Task):
 
     Examples
     --------
-    >>> codes = np.array([5, 6, 7], dtype=np.int32)
-    >>> items, mask = padded(codes, np.array([0, 2]), np.array([2, 1]))
+    >>> items, mask = torch.tensor([[5, 6], [7, 0]]), torch.tensor([[True, True], [True, False]])
     >>> MaskedItems().ask(items, mask)[0]
-    array([[ 5,  6, -1],
-           [ 7, -1,  0]])
+    tensor([[ 5,  6, -1],
+            [ 7, -1,  0]])
     """
 
     share: float = 0.2
@@ -71,12 +70,10 @@ class MaskedItems(Task):
         rows[asked] = MASKED
         return Batch(*(torch.from_numpy(part) for part in (rows, mask, asked, targets)))
 
-    def ask(
-        self, items: NDArray[np.int64], mask: NDArray[np.bool_]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    def ask(self, items: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Add a hidden event after the last of each row."""
-        items, mask = (np.pad(part, ((0, 0), (0, 1))) for part in (items, mask))
-        rows, places = np.arange(len(items)), mask.sum(axis=1)
+        items, mask = (torch.nn.functional.pad(part, (0, 1)) for part in (items, mask))
+        rows, places = torch.arange(len(items)), mask.sum(dim=1)
         items[rows, places], mask[rows, places] = MASKED, True
         return items, mask
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch.utils.tensorboard import SummaryWriter
+
 
 class TensorBoard:
     """Writes each epoch of a run to a folder that ``tensorboard --logdir`` shows.
@@ -29,7 +31,8 @@ class TensorBoard:
     def __init__(self, folder: str | Path) -> None:
         if find_spec("tensorboard") is None:
             raise ImportError("tensorboard is not installed: pip install tensorboard installs it")
-        self.folder, self._writer = folder, None
+        self.folder = folder
+        self._writer: SummaryWriter | None = None
 
     def __call__(self, row: dict[str, Any]) -> None:
         """Write the numbers of an epoch under its number."""

@@ -40,6 +40,25 @@ def make_log() -> MakeLog:
     return make
 
 
+@pytest.fixture(scope="session")
+def clusters() -> tuple[Sequences, np.ndarray]:
+    """Give histories that stay in one of four clusters, item j in cluster j % 4, and the cluster.
+
+    A model can only score well on them by finding the clusters.
+    """
+    rng = np.random.default_rng(0)
+    own = rng.integers(0, 4, 200)
+    rows = [rng.choice(10, rng.integers(3, 10), replace=False) * 4 + c for c in own]
+    log = Sequences(
+        items=np.concatenate(rows).astype(np.int32),
+        offsets=np.cumsum([0, *map(len, rows)]),
+        users=np.arange(200, dtype=np.int32),
+        user_ids=Vocabulary(np.arange(200)),
+        item_ids=Vocabulary(np.arange(40)),
+    )
+    return log, own
+
+
 def _rising(times: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     parts = [np.sort(times[a:b]) for a, b in itertools.pairwise(offsets)]
     return np.concatenate(parts)

@@ -169,6 +169,14 @@ def test_steps_that_run_away_are_reported(model, make_log):
         model.fit(make_log(1, n_users=40))
 
 
+def test_numbers_too_large_for_scores_are_reported_before_they_are_infinite():
+    learned = Factors.at_random(3, 4, 2, np.random.default_rng(0))
+    learned.check(BPR())
+    learned.items[1, 0] = 1e20  # finite, but its square does not fit in float32
+    with pytest.raises(ValueError, match="diverged"):
+        learned.check(BPR())
+
+
 @given(seeds)
 def test_adding_rows_equals_adding_one_by_one(seed):
     rng = np.random.default_rng(seed)

@@ -1,12 +1,16 @@
-"""Neighbor models against plain loops in double precision, and scikit-learn's cosine."""
+"""Neighbor models against plain loops in double precision, scikit-learn and implicit."""
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from implicit.nearest_neighbours import CosineRecommender
 from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.neighbors import NearestNeighbors
 
 from behaviorseq import ItemKNN, Sequences, SequentialRules, UserKNN
+from behaviorseq.models import neighbors
 
 seeds = st.integers(0, 200)
 decays = st.sampled_from([0.0, 0.3, 0.7, 1.0])
@@ -87,6 +91,51 @@ def test_item_similarity_is_scikit_learns_cosine(count, make_log):
     np.testing.assert_allclose(similarity.toarray(), expected, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:Method expects CSR")  # implicit converts its own transpose
+def test_item_knn_scores_what_implicit_scores(make_log):
+    """Similarities and scores; a decay and a shrink term are what implicit does not have."""
+    log = make_log(6, n_users=80, n_items=30)
+    x = sp.csr_matrix(matrix(log, count=False))
+    theirs = CosineRecommender(K=log.n_items, num_threads=1)
+    theirs.fit(x, show_progress=False)
+    similarity = theirs.similarity.toarray()
+    np.fill_diagonal(similarity, 0)
+    # Each item once: implicit reads a row of the matrix, ours every event.
+    once = Sequences(
+        items=x.indices,
+        offsets=x.indptr.astype(np.int64),
+        users=log.users,
+        user_ids=log.user_ids,
+        item_ids=log.item_ids,
+    )
+    ours = ItemKNN(shrink=0, decay=1).fit(log)
+    np.testing.assert_allclose(ours.similarity.toarray(), similarity, atol=1e-6)
+    scores = ours.score(once)
+    for row in np.flatnonzero(log.lengths):
+        items, values = theirs.recommend(
+            row, x[row], N=log.n_items, filter_already_liked_items=True
+        )
+        there = values > 0  # the places of own items are filled up with 0
+        np.testing.assert_allclose(values[there], scores[row, items[there]], rtol=1e-5, atol=1e-6)
+        unseen = x[row].toarray()[0] == 0
+        assert set(np.flatnonzero(unseen & (scores[row] > 0))) <= set(items[there])
+
+
+def test_user_knn_adds_up_scikit_learns_neighbors(make_log):
+    train, log = make_log(7, n_users=90, n_items=40, longest=25), make_log(8, n_items=40)
+    x, h = matrix(train, count=False), matrix(log, count=False)
+    own = log.lengths > 0
+    filled = x[train.lengths > 0]  # scikit-learn gives an empty row a similarity of 0, a neighbor
+    nearest = NearestNeighbors(n_neighbors=11, metric="cosine", algorithm="brute").fit(filled)
+    distance, neighbors = nearest.kneighbors(h[own])
+    similarity = 1 - distance
+    clear = similarity[:, 9] > similarity[:, 10] + 1e-9  # no tie at the tenth place
+    assert clear.sum() >= 3
+    expected = np.einsum("rk,rki->ri", similarity[:, :10], filled[neighbors[:, :10]])
+    scores = UserKNN(k=10, shrink=0).fit(train).score(log)[own]
+    np.testing.assert_allclose(scores[clear], expected[clear], rtol=1e-5, atol=1e-6)
+
+
 @given(
     seed=seeds, k=st.sampled_from([None, 1, 4]), shrink=st.sampled_from([0, 2.5, 10]), decay=decays
 )
@@ -148,6 +197,17 @@ def test_without_decay_order_does_not_count_and_with_decay_0_only_the_last_does(
     model = kind(decay=0).fit(log)
     np.testing.assert_allclose(model.score(log), model.score(log.last(1)), rtol=1e-5)
     assert not np.allclose(model.score(shuffled), model.score(log))
+
+
+def test_a_table_goes_in_dense_or_sparse_with_the_same_sums(make_log, monkeypatch):
+    log = make_log(3, n_users=60, n_items=30)
+    models = [kind().fit(log) for kind in (ItemKNN, SequentialRules, UserKNN)]
+    tables = [models[0].similarity, models[1].rules, models[2]._rows]
+    assert all(table.nnz > table.shape[0] * table.shape[1] / 10 for table in tables)
+    dense = [model.score(log) for model in models]
+    monkeypatch.setattr(neighbors, "CHUNK_BYTES", 0)
+    for model, expected in zip(models, dense, strict=True):
+        np.testing.assert_allclose(model.score(log), expected, rtol=1e-5, atol=1e-7)
 
 
 def test_shrinking_holds_back_pairs_with_few_users(make_log):

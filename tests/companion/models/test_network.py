@@ -14,13 +14,17 @@ from behaviorseq import (
     BERT4Rec,
     Caser,
     ESASRec,
+    GCNRec,
     GRU4Rec,
+    LightGCN,
     LSTMRec,
+    MultVAE,
     NextItNet,
     Popularity,
     SASRec,
     SequenceNetwork,
     Sequences,
+    SequenceVAE,
     Vocabulary,
     evaluate,
     leave_one_out,
@@ -32,11 +36,13 @@ from behaviorseq.training import (
     GBCE,
     Batches,
     BinaryCrossEntropy,
+    BPRLoss,
     FullSoftmax,
     SampledSoftmax,
     Training,
     padded,
 )
+from behaviorseq.training.fit import item_vectors
 
 SHORT = Training(epochs=2, batch_size=4, learning_rate=0.01)
 CAUSAL = [
@@ -48,6 +54,8 @@ CAUSAL = [
     ESASRec(width=8, length=6, layers=1, training=SHORT),
     NextItNet(width=8, length=6, layers=2, kernel=2, training=SHORT),
     Caser(width=8, length=6, window=6, horizontal=3, vertical=2, training=SHORT),
+    GCNRec(width=8, length=6, neighbors=2, training=SHORT),
+    GCNRec(width=8, length=6, layers=1, reader="gru", loss=FullSoftmax(), training=SHORT),
 ]
 WHOLE = [  # the state after a history may depend on all of it, in training too
     BERT4Rec(width=8, length=6, layers=1, training=SHORT),
@@ -114,7 +122,7 @@ def test_scores_are_products_of_states_and_item_vectors(model, make_log):
     log = make_log(4)
     scores, states = model.fit(log).score(log), model.encode(log)
     assert states.shape == (len(log), model.width)
-    vectors = model.network.items.weight.detach().numpy()
+    vectors = item_vectors(model.network).detach().numpy()
     there = log.lengths > 0
     np.testing.assert_allclose(scores[there], (states @ vectors.T)[there], rtol=1e-4, atol=1e-5)
 
@@ -249,6 +257,9 @@ def cycles(n_users=150, n_items=12):
         BERT4Rec(width=16, length=4, loss=FullSoftmax(), training=LEARN),
         BERT4Rec(width=16, length=4, loss=SampledSoftmax(negatives=8), training=LEARN),
         SRGNN(width=16, length=8, loss=FullSoftmax(), training=LEARN),
+        GRU4Rec(width=16, length=8, loss=BPRLoss(), training=LEARN),
+        GCNRec(width=16, length=8, decay=0.5, loss=FullSoftmax(), training=LEARN),
+        GCNRec(width=16, length=8, reader="gru", loss=SampledSoftmax(8), training=LEARN),
     ],
     ids=lambda m: f"{type(m).__name__}-{type(m.loss).__name__}",
 )
@@ -360,6 +371,11 @@ def test_refuses_to_save_and_load_what_it_cannot(make_log, tmp_path):
         (lambda: Caser(window=9, length=8), "window must be at most the length, 8"),
         (lambda: BERT4Rec(share=1.5), "share must be a number from 0 to 1"),
         (lambda: SRGNN(steps=0), "steps must be"),
+        (lambda: GCNRec(layers=-1), "layers must be a whole number of 0 or more"),
+        (lambda: GCNRec(steps=0), "steps must be"),
+        (lambda: GCNRec(neighbors=0), "neighbors must be"),
+        (lambda: GCNRec(reader="max"), "reader must be one of"),
+        (lambda: GCNRec(decay=0), "decay must be above 0"),
     ],
 )
 def test_refuses_hyper_parameters_out_of_range(make, message):
@@ -383,6 +399,47 @@ def test_dropout_drops_its_share_and_keeps_the_mean(p):
         assert (neighbours - torch.eye(4)).abs().max() < 0.15
     drop.eval()
     assert drop(x) is x
+
+
+def test_a_fit_that_fails_leaves_the_model_unfitted(make_log):
+    log = make_log()
+
+    def fails(model):
+        raise KeyboardInterrupt
+
+    for model in (GRU4Rec(width=8, training=SHORT), GRU4Rec(width=8, training=SHORT).fit(log)):
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(log, validate=fails)
+        with pytest.raises(ValueError, match="not fitted"):
+            model.score(log)
+
+
+@pytest.mark.parametrize("change", [{"dropout": 0.5}, {"steps": 2}])
+def test_a_checkpoint_of_other_settings_is_refused(change, make_log, tmp_path):
+    model = GCNRec(width=8, training=SHORT)
+    model.fit(make_log(), checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="holds a run with model GCNRec"):
+        replace(model, **change).fit(make_log(), checkpoint=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(m for m in MODELS if not isinstance(m, LSTMRec)),  # a CPU has no LSTM of that kind
+        LightGCN(width=8, training=SHORT),
+        MultVAE(inner=8, latent=4, training=SHORT),
+        SequenceVAE(width=8, latent=4, training=SHORT),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_training_in_bfloat16_is_nearly_the_same(model, make_log, monkeypatch):
+    log = make_log(10, n_users=30)
+    plain = model.fit(log).history["loss"]
+    autocast = torch.autocast
+    monkeypatch.setattr(torch, "autocast", lambda *a, **k: autocast("cpu", dtype=torch.bfloat16))
+    halved = model.fit(log).history["loss"]
+    assert not np.array_equal(halved, plain)
+    np.testing.assert_allclose(halved, plain, rtol=0.02)
 
 
 def test_histories_without_a_next_item_are_refused(make_log):

@@ -18,6 +18,8 @@ from behaviorseq import (
     Blend,
     FeatureModel,
     ItemKNN,
+    LightGCN,
+    MultVAE,
     Popularity,
     Random,
     RecentPopularity,
@@ -31,6 +33,7 @@ from behaviorseq import (
 )
 from behaviorseq.models import recommender
 from behaviorseq.models.recommender import chunks, top_k
+from behaviorseq.training import BPRLoss, Training
 
 ITEMS = pd.DataFrame(
     {
@@ -38,6 +41,7 @@ ITEMS = pd.DataFrame(
         "title": ["a red car", "red bus", "old car", "sea", None] + ["b us"] * 4,
     }
 )
+SHORT = Training(epochs=2, batch_size=4, learning_rate=0.01)
 MODELS = [
     Random(seed=3),
     Popularity(),
@@ -55,6 +59,10 @@ MODELS = [
     EASE(decay=0.5),
     TextContent(ITEMS, columns=["title"]),
     TextContent(ITEMS, columns=["title"], weighting="bag of words"),
+    MultVAE(inner=6, latent=3, training=SHORT),
+    MultVAE(inner=6, latent=3, decay=0.8, training=SHORT),
+    LightGCN(width=4, training=SHORT),
+    LightGCN(width=4, free_users=False, decay=0.8, loss=BPRLoss(), training=SHORT),
     BPR(factors=4, epochs=5),
     BPR(factors=4, epochs=5, draw="popular"),
     BiasedMF(factors=4, epochs=5, negatives=2),
@@ -62,7 +70,7 @@ MODELS = [
     Blend([ItemKNN(), Popularity()], weights=[0.7, 0.3]),
     Switch(short=Popularity(), long=EASE(), min_events=3),
 ]
-every_model = pytest.mark.parametrize("model", MODELS, ids=repr)
+every_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: repr(m)[:60])
 
 
 class Fixed(Recommender):
@@ -198,6 +206,16 @@ def test_repr_shows_the_hyper_parameters(make_log):
         (lambda: TextContent(ITEMS, columns=["title"], decay=3), "decay must be"),
         (lambda: TextContent(ITEMS, columns="title"), "columns must list"),
         (lambda: TextContent(ITEMS, columns=["plot"]), r"no column \['plot'\]; its columns are"),
+        (lambda: MultVAE(inner=0), "inner must be"),
+        (lambda: MultVAE(latent=2.5), "latent must be"),
+        (lambda: MultVAE(dropout=1), "dropout must be"),
+        (lambda: MultVAE(beta=-1), "beta must be 0 or more"),
+        (lambda: MultVAE(beta=float("nan")), "beta must be"),
+        (lambda: MultVAE(anneal=1.1), "anneal must be"),
+        (lambda: MultVAE(decay=0), "decay must be above 0"),
+        (lambda: LightGCN(width=0), "width must be"),
+        (lambda: LightGCN(layers=0), "layers must be"),
+        (lambda: LightGCN(decay=1.2), "decay must be"),
         (lambda: Blend([]), "models must hold one model or more"),
         (lambda: Blend([Popularity()], weights=[1, 2]), "weights must be 1 numbers"),
         (lambda: Blend([Popularity()], weights=[float("inf")]), "weights must be"),

@@ -198,6 +198,43 @@ def test_a_checkpoint_of_another_run_is_refused(train, tmp_path, change, message
         )
 
 
+def test_item_vectors_are_those_of_the_network_where_it_makes_them(train):
+    net = network()
+    assert fit.item_vectors(net) is net.items.weight
+    calls = []
+
+    def doubled():
+        calls.append(1)
+        return 2 * net.items.weight
+
+    net.item_vectors = doubled
+    _, history = train_once(train, training=Training(epochs=1, batch_size=4), net=net)
+    assert len(calls) == 8  # steps
+    _, plain = train_once(train, training=Training(epochs=1, batch_size=4))
+    assert history["loss"][0] != plain["loss"][0]
+
+
+def test_the_loop_tells_steps_how_far_they_are_and_weighs_their_means():
+    class Numbers:
+        """Two batches of 1 and 3 numbers."""
+
+        def __len__(self):
+            return 2
+
+        def epoch(self, number):
+            yield from (torch.tensor([1.0]), torch.tensor([2.0, 3.0, 4.0]))
+
+    net, seen = torch.nn.Linear(1, 1), []
+
+    def step(batch, done):
+        seen.append(done)
+        return 0 * net.weight.sum() + batch.mean(), len(batch)
+
+    history = fit.run_epochs(net, step, Numbers(), Training(epochs=2), identity={})
+    assert seen == [0, 0.25, 0.5, 0.75]
+    assert history["loss"].tolist() == [2.5, 2.5]
+
+
 def test_a_checkpoint_is_safetensors_with_json(train, tmp_path):
     weights, _ = train_once(train, checkpoint=tmp_path)
     tensors, scalars = checkpoint.read_tensors(tmp_path / checkpoint.CHECKPOINT)

@@ -114,6 +114,16 @@ def test_binary_cross_entropy_is_that_of_sasrec(tensors):
     same(ours, -(torch.log(up) + torch.log(1 - down)).mean(), hidden, weight)
 
 
+def test_bpr_loss_equals_the_formula(tensors):
+    hidden, weight, targets = tensors
+    torch.manual_seed(3)
+    ours = training.BPRLoss()(hidden, weight, targets)
+    torch.manual_seed(3)
+    negative = draw_others(targets, ITEMS, 1)[:, 0]
+    up, down = ((hidden * weight[x]).sum(dim=1) for x in (targets, negative))
+    same(ours, -torch.log(torch.sigmoid(up - down)).mean(), hidden, weight)
+
+
 def test_full_calibration_gives_the_probabilities_of_all_negatives():
     """The optimum of gBCE with t=1 is that of binary cross-entropy against every other item."""
     hidden = torch.ones(1, 1, dtype=torch.float64)
@@ -246,6 +256,7 @@ def test_others_are_drawn_alike_and_never_the_target():
     "loss",
     [
         training.BinaryCrossEntropy(),
+        training.BPRLoss(),
         training.GBCE(negatives=3),
         training.GBCE(negatives=3, shared=True),
         training.SampledSoftmax(negatives=3),

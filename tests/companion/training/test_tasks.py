@@ -117,7 +117,8 @@ def test_what_is_hidden_follows_seed_and_epoch():
 
 
 def test_the_next_item_is_asked_for_by_a_hidden_event_or_by_the_last():
-    items, mask = padded(np.arange(1, 6, dtype=np.int32), np.array([0, 2]), np.array([2, 3]))
+    events = padded(np.arange(1, 6, dtype=np.int32), np.array([0, 2]), np.array([2, 3]))
+    items, mask = (torch.from_numpy(part) for part in events)
     asked, shown = MaskedItems().ask(items, mask)
     np.testing.assert_array_equal(asked, [[1, 2, MASKED, 0], [3, 4, 5, MASKED]])
     np.testing.assert_array_equal(shown, [[1, 1, 1, 0], [1, 1, 1, 1]])

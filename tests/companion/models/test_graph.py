@@ -1,0 +1,234 @@
+"""Graphs and graph convolutions against dense float64 products, loops and PyTorch Geometric."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from behaviorseq import GCNRec, item_graph
+from behaviorseq.models.graph import (
+    Graph,
+    GraphConvolution,
+    decayed_mean,
+    normalized,
+)
+from behaviorseq.models.neighbors import transitions
+from behaviorseq.training import FullSoftmax, Training, padded
+from behaviorseq.training.fit import item_vectors
+
+SHORT = Training(epochs=2, batch_size=4, learning_rate=0.01)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def weighted_graph(n=7, seed=0):
+    """Give a random symmetric weighted graph; its last node has no edge."""
+    rng = np.random.default_rng(seed)
+    dense = rng.random((n, n)) * (rng.random((n, n)) < 0.4)
+    dense = np.triu(dense, 1)
+    dense[:, -1] = 0
+    return sp.csr_array(dense + dense.T)
+
+
+def counted(log, steps):
+    """Count pairs at most so many events apart, in a loop."""
+    counts = np.zeros((log.n_items, log.n_items))
+    for row in range(len(log)):
+        items = log[row]
+        for i in range(len(items)):
+            for s in range(1, min(steps, len(items) - 1 - i) + 1):
+                counts[items[i], items[i + s]] += 1 / s
+    return counts
+
+
+@pytest.mark.parametrize("steps", [1, 3, 50])
+def test_the_item_graph_equals_a_loop(steps, make_log):
+    log = make_log(longest=12)
+    counts = counted(log, steps)
+    np.testing.assert_allclose(transitions(log, steps).toarray(), counts, rtol=1e-6)
+    both = counts + counts.T
+    np.fill_diagonal(both, 0)
+    graph = item_graph(log, steps=steps, neighbors=None)
+    np.testing.assert_allclose(graph.toarray(), both, rtol=1e-6)
+    assert graph.dtype == np.float32
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_only_the_strongest_edges_of_either_end_are_kept(k, make_log):
+    log = make_log(3, n_users=40, n_items=14)
+    everything = item_graph(log, neighbors=None).toarray()
+    degree = everything.sum(axis=1)
+    cosine = everything / np.sqrt(np.outer(degree, degree) + 1e-30)
+    strong = np.zeros_like(everything, dtype=bool)
+    for i in range(len(strong)):
+        best = sorted(np.flatnonzero(everything[i]), key=lambda j: (-cosine[i, j], j))[:k]
+        strong[i, best] = True
+    graph = item_graph(log, neighbors=k)
+    np.testing.assert_allclose(graph.toarray(), everything * (strong | strong.T), rtol=1e-6)
+    assert graph.nnz < (everything > 0).sum()
+    assert (
+        np.diff(graph.indptr)[degree > 0] >= np.minimum(k, (everything > 0).sum(1)[degree > 0])
+    ).all()
+
+
+def test_the_item_graph_knows_no_user_and_refuses_nonsense(make_log):
+    log = make_log()
+    order = np.random.default_rng(0).permutation(len(log))
+    assert (item_graph(log.take(order)) != item_graph(log)).nnz == 0
+    assert item_graph(log.slice(0, 0)).nnz == 0
+    with pytest.raises(ValueError, match="steps must be"):
+        item_graph(log, steps=0)
+    with pytest.raises(ValueError, match="neighbors must be"):
+        item_graph(log, neighbors=0)
+
+
+@pytest.mark.parametrize("self_loops", [True, False])
+def test_the_normalised_graph_equals_the_equation(self_loops):
+    graph = weighted_graph()
+    dense = graph.toarray() + self_loops * np.eye(7)
+    degree = dense.sum(axis=1)
+    root = np.diag(np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1e-30)), 0))
+    ours = normalized(graph, self_loops=self_loops)
+    np.testing.assert_allclose(ours.toarray(), root @ dense @ root, rtol=1e-6)
+    eigenvalues = np.linalg.eigvalsh(ours.toarray().astype(np.float64))
+    assert eigenvalues.max() == pytest.approx(1, abs=1e-6)
+    assert eigenvalues.min() >= -1 - 1e-6
+    assert (ours.toarray()[-1] == (np.arange(7) == 6) * self_loops).all()
+
+
+def test_propagation_equals_a_dense_product_in_value_and_gradient():
+    matrix = normalized(weighted_graph())
+    graph = Graph(matrix).double()
+    x = torch.randn(7, 3, dtype=torch.float64, requires_grad=True)
+    dense = torch.from_numpy(matrix.toarray().astype(np.float64))
+    torch.testing.assert_close(graph(x), dense @ x)
+    assert torch.autograd.gradcheck(graph, x)
+    assert Graph(matrix)(x.float()).dtype == torch.float32
+    assert graph.degrees().tolist() == np.diff(matrix.indptr).tolist()
+
+
+def gcn_conv(graph):
+    """Give PyTorch Geometric's layer and the edges and weights it takes."""
+    geometric = pytest.importorskip("torch_geometric.nn")
+    edges = graph.tocoo()
+    index = torch.from_numpy(np.stack([edges.row, edges.col]).astype(np.int64))
+    return geometric.GCNConv(4, 5).double(), index, torch.from_numpy(edges.data)
+
+
+def test_a_convolution_equals_pytorch_geometrics_in_value_and_gradient():
+    graph = weighted_graph()
+    theirs, index, weights = gcn_conv(graph)
+    ours = GraphConvolution(4, 5).double()
+    with torch.no_grad():
+        theirs.bias.normal_()
+        ours.weight.copy_(theirs.lin.weight.T)
+        ours.bias.copy_(theirs.bias)
+    own = Graph(normalized(graph)).double()
+    own.weights.copy_(torch.from_numpy(in_float64(graph).data))
+    x = torch.randn(7, 4, dtype=torch.float64, requires_grad=True)
+    a, b = ours(own, x), theirs(x, index, weights)
+    torch.testing.assert_close(a, b)
+    direction = torch.randn_like(a)
+    mine = torch.autograd.grad((a * direction).sum(), (x, ours.weight, ours.bias))
+    other = torch.autograd.grad((b * direction).sum(), (x, theirs.lin.weight, theirs.bias))
+    torch.testing.assert_close(mine, (other[0], other[1].T, other[2]))
+
+
+def in_float64(graph):
+    """Normalise with self loops without rounding to float32."""
+    dense = graph.toarray() + np.eye(graph.shape[0])
+    root = 1 / np.sqrt(dense.sum(axis=1))
+    return sp.csr_array(root[:, None] * dense * root)
+
+
+def test_item_vectors_equal_the_equation(make_log):
+    log = make_log(2)
+    for layers in (0, 1, 2, 3):
+        model = GCNRec(width=4, layers=layers, neighbors=2, training=SHORT).fit(log)
+        matrix = normalized(item_graph(log, neighbors=2)).toarray().astype(np.float64)
+        own = model.network.items.weight.detach().double().numpy()
+        x = own
+        for place, layer in enumerate(model.network.convolutions):
+            x = np.maximum(x, 0) if place else x
+            weight, bias = (p.detach().double().numpy() for p in (layer.weight, layer.bias))
+            x = matrix @ (x @ weight) + bias
+        expected = own + x if layers else own
+        ours = item_vectors(model.network).detach().numpy()
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_decayed_mean_equals_a_loop_and_needs_no_later_event():
+    x = torch.randn(2, 5, 3, dtype=torch.float64)
+    for decay in (0.5, 1.0):
+        ours = decayed_mean(x, decay)
+        for place in range(5):
+            weights = [decay ** (place - s) for s in range(place + 1)]
+            expected = sum(w * x[:, s] for s, w in enumerate(weights)) / sum(weights)
+            torch.testing.assert_close(ours[:, place], expected)
+
+
+@pytest.mark.parametrize("reader", ["mean", "gru"])
+def test_over_a_real_graph_too_a_later_item_changes_no_earlier_state(reader, make_log):
+    log = make_log(4, n_users=30)
+    network = GCNRec(width=8, reader=reader, training=SHORT).fit(log).network
+    assert network.graph.degrees().max() > 1
+    items, mask = torch.randint(log.n_items, (3, 6)), torch.ones(3, 6, dtype=torch.bool)
+    before = network(items, mask)
+    for place in range(6):
+        changed = items.clone()
+        changed[:, place] = (items[:, place] + 1) % log.n_items
+        after = network(changed, mask)
+        torch.testing.assert_close(after[:, :place], before[:, :place], rtol=0, atol=1e-6)
+        assert (after[:, place:] != before[:, place:]).any(dim=2).all()
+
+
+def test_the_gradient_of_an_item_reaches_its_neighbours_and_no_further(make_log):
+    log = make_log(4, n_users=8, n_items=30)
+    network = GCNRec(width=4, layers=1, neighbors=1, training=SHORT).fit(log).network
+    network.zero_grad()
+    items, mask = padded(np.array([2], dtype=np.int32), np.array([0]), np.array([1]))
+    network(torch.from_numpy(items), torch.from_numpy(mask)).square().sum().backward()
+    reached = network.items.weight.grad.abs().sum(dim=1) > 0
+    neighbours = item_graph(log, neighbors=1).toarray()[2] > 0
+    assert 0 < neighbours.sum() < 29
+    np.testing.assert_array_equal(reached.numpy(), neighbours | (np.arange(30) == 2))
+
+
+def test_a_checkpoint_and_a_saved_model_hold_their_graph(make_log, tmp_path):
+    log = make_log(5, n_users=30)
+    model = GCNRec(width=8, training=SHORT).fit(log)
+    model.save(tmp_path)
+    loaded = GCNRec.load(tmp_path)
+    assert torch.equal(loaded.network.graph.ends, model.network.graph.ends)
+    np.testing.assert_array_equal(loaded.score(log), model.score(log))
+
+
+def test_finds_planted_clusters(clusters):
+    log, own = clusters
+    training = Training(epochs=40, batch_size=32, learning_rate=0.01)
+    model = GCNRec(width=16, loss=FullSoftmax(), training=training).fit(log)
+    items, _ = model.recommend(log.last(2), k=5)
+    assert (items % 4 == own[:, None]).mean() > 0.98
+
+
+def test_the_graph_tells_of_items_that_were_never_a_target(clusters):
+    """Untrained vectors that pass over the graph already tell the clusters; without it, not."""
+    log, _ = clusters
+    barely = Training(epochs=1, batch_size=1000, learning_rate=1e-6)
+    model = GCNRec(width=64, layers=1, training=barely, dropout=0)
+    shares = []
+    for layers in (0, 1):
+        network = replace(model, layers=layers).fit(log).network
+        if layers:
+            with torch.no_grad():
+                network.convolutions[0].weight.copy_(torch.eye(64))
+        vectors = torch.nn.functional.normalize(item_vectors(network).detach())
+        nearest = (vectors @ vectors.T - 2 * torch.eye(40)).argmax(dim=1).numpy()
+        shares.append((nearest % 4 == np.arange(40) % 4).mean())
+    assert shares[0] < 0.5
+    assert shares[1] > 0.9
