@@ -43,6 +43,8 @@ from behaviorseq import (
     GRU4Rec,
     Holdout,
     ItemKNN,
+    LightGCN,
+    MultVAE,
     NextItNet,
     Popularity,
     Recommender,
@@ -59,6 +61,7 @@ from behaviorseq import (
     load,
 )
 from behaviorseq.machine import machine
+from behaviorseq.models import NetworkRecommender
 from measure import LIBRARIES, RESULTS, measured, write_result
 
 NAME, CHOOSE_BY, LONG, VALIDATE_ON = "sequence_models", "NDCG@10", 1800, 5000
@@ -84,11 +87,13 @@ LOGS = {
 }
 
 
-def network(kind: type[SequenceNetwork], decay: float, epochs: int = 40, **options: Any) -> Any:
+def network(
+    kind: type[SequenceNetwork], decay: float, epochs: int = 40, **options: Any
+) -> SequenceNetwork:
     """Make a network; the schedule falls to 0 with the last epoch."""
     training = Training(
         epochs=epochs,
-        learning_rate=options.pop("rate", 3e-3),
+        learning_rate=3e-3,
         weight_decay=decay,
         schedule="cosine",
         warmup=0.05,
@@ -109,6 +114,16 @@ MODELS: dict[str, list[Recommender]] = {
         for d in (0.3, 0.5, 0.7)
     ],
     "EASE": [EASE(regularization=r, decay=d) for r in (100.0, 200.0) for d in (None, 0.6, 0.7)],
+    "Mult-VAE": [
+        MultVAE(beta=b, decay=d, training=Training(epochs=40, learning_rate=3e-3, patience=40))
+        for b in (0.1, 0.3)
+        for d in (None, 0.7)
+    ],
+    "LightGCN": [
+        LightGCN(layers=n, decay=d, training=Training(epochs=40, learning_rate=0.03, patience=40))
+        for n in (1, 2)
+        for d in (None, 0.7)
+    ],
     "GRU4Rec": [network(GRU4Rec, d) for d in (0.1, 0.3)],
     "NextItNet": [network(NextItNet, d) for d in (0.1, 0.3)],
     "Caser": [network(Caser, d) for d in (0.1, 0.3)],
@@ -154,7 +169,7 @@ def trained(log: Log, split: Split, model: Recommender, test: bool) -> dict[str,
         return evaluate(model, part, [CHOOSE_BY], **options).mean(CHOOSE_BY)
 
     row: dict[str, Any] = {"model": repr(model)}
-    if isinstance(model, SequenceNetwork):
+    if isinstance(model, NetworkRecommender):
         history = model.fit(split.train, validate=validate).history
         row["validation"] = round(history["validation"].max(), 5)
         row["best_epoch"] = int(history["epoch"][history["validation"].idxmax()])
@@ -190,7 +205,7 @@ class Results:
 
     def run(self, data: str, name: str, model: Recommender, *, test: bool) -> dict[str, Any]:
         """Train a model in a fresh process and store how it went, unless that is stored."""
-        seed = model.training.seed if isinstance(model, SequenceNetwork) else 0
+        seed = model.training.seed if isinstance(model, NetworkRecommender) else 0
         # The network's length follows the log; what is stored says it, the settings here do not.
         key = {"data": data, "name": name, "settings": repr(model), "seed": seed}
         part = self.rows if test else self.tried
@@ -239,12 +254,12 @@ def assess(results: Results, data: str, name: str, n_seeds: int) -> None:
     best = MODELS[name][int(np.argmax([row["validation"] for row in tried]))]
     for seed in range(n_seeds):
         model = best
-        if isinstance(best, SequenceNetwork):
+        if isinstance(best, NetworkRecommender):
             model = replace(best, training=replace(best.training, seed=seed))
         row = results.run(data, name, model, test=True)
         values = [row[m] for m in METRICS]
         print(line(f"{name}, seed {seed}", values, f"{row['cpu_seconds']} CPU s"), flush=True)
-        if not isinstance(best, SequenceNetwork) or row["train_seconds"] > LONG:
+        if not isinstance(best, NetworkRecommender) or row["train_seconds"] > LONG:
             break
 
 
