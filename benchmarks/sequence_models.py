@@ -1,21 +1,21 @@
 """Sequence models on one log after another, beside the figures that papers print.
 
-Run ``python benchmarks/sequence_models.py``: Amazon Beauty, all models, some hours on one core.
+Run ``python benchmarks/sequence_models.py``: Amazon Beauty, all models, some 14 hours of one core.
 ``--data`` names another log, ``--only`` some models, ``--seeds`` how many. Every setting that was
 tried and every row is stored when it is done, and a later run goes on from there: stop it at will.
 ``--again`` forgets what is stored of the models and the log that are named. The data comes from a
 folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
 
-Protocol: on the logs that are published without usable times (Amazon, MovieLens-1M) each user's
-last item is the test target and the last but one the validation target; on the others the targets
-are the first item of each user in the last tenth of the time, and in the tenth before. Models are
-fitted on ``split.train`` and never see the validation items, as in the printed figures; the history
-of a test target holds them too. All items are ranked, those of the history left out where the log
-has no repetitions. Settings, and the epoch whose weights are kept, are chosen by NDCG@10 on the
-validation targets of every n-th user, some 5,000 of them, with the first seed; test targets are
-looked at for the chosen settings only. One thread. A model that trains longer than half an hour
-gets one seed, and so does one without chance. A row with a seed is one run; its intervals are
-over users, not over seeds.
+Protocol: on the logs that are published without usable times (Amazon Beauty, MovieLens-1M) each
+user's last item is the test target and the last but one the validation target; on the others the
+targets are the first item of each user in the last tenth of the time, and in the tenth before.
+Models are fitted on ``split.train`` and never see the validation items, as in the printed figures;
+the history of a test target holds them too. All items are ranked, those of the history left out
+where the log has no repetitions. Settings, and the epoch whose weights are kept, are chosen by
+NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed; test
+targets are looked at for the chosen settings only. One thread. A model that trains longer than
+half an hour gets one seed, and so does one without chance. A row with a seed is one run; its
+intervals are over users, not over seeds.
 """
 
 from __future__ import annotations
@@ -78,8 +78,6 @@ class Log:
 
 LOGS = {
     "amazon-beauty": Log(),
-    "amazon-sports": Log(),
-    "amazon-toys": Log(),
     "movielens-1m": Log(length=200),
     "movielens-100k": Log(partial(global_time_split, target="next"), length=200),
     "complete-journey": Log(partial(global_time_split, target="next"), repeats=True),
