@@ -26,6 +26,18 @@ from sources import Notebook, heading
 
 # Sphinx cannot see that a page shows a number of another page.
 SHOWS_OTHER_PAGE = re.compile(rb"\{glue[^\n]*::")
+FIRST_PAGE = re.compile(r'url=([^"]+)"')
+# Jupyter Book's own page names no icon, so a browser asks the host for one that is not there. An
+# empty icon in the page itself asks for nothing: the reader is gone before a file would arrive.
+FRONT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>To the first page of the book</title>
+<link rel="icon" href="data:,">
+<meta http-equiv="refresh" content="0; url={first}">
+<p><a href="{first}">To the first page of the book</a></p>
+</html>
+"""
 
 
 def stage_files(root: Path, results: Results, notebooks: list[Notebook]) -> dict[str, bytes]:
@@ -136,9 +148,18 @@ def render(root: Path, files: Mapping[str, bytes], shared: str) -> bool | None:
     start = time.monotonic()
     if not _jupyter_book(build / "stage", root):
         return False
+    write_front(build / "html" / "index.html")
     seconds = round(time.monotonic() - start, 1)
     stamp.write_text(json.dumps({**state, "seconds": seconds}), encoding="utf-8")
     return True
+
+
+def write_front(page: Path) -> None:
+    """Give the page that sends a reader to the first one a link; let it load nothing."""
+    target = FIRST_PAGE.search(page.read_text(encoding="utf-8"))
+    if target is None:
+        raise ValueError(f"{page} names no first page; see root in book/_toc.yml")
+    page.write_text(FRONT.format(first=target[1]), encoding="utf-8")
 
 
 def _jupyter_book(stage: Path, output: Path) -> bool:

@@ -1,3 +1,5 @@
+from . import features as features
+from . import prepare as prepare
 from . import simulate as simulate
 from .datasets import Dataset as Dataset
 from .datasets import describe as describe
@@ -14,6 +16,7 @@ from .evaluation import shuffle_test as shuffle_test
 from .events import read_events as read_events
 from .events import validate as validate
 from .features import daily_counts as daily_counts
+from .features import item_graph as item_graph
 from .features import user_statistics as user_statistics
 from .models import ALS as ALS
 from .models import BPR as BPR
@@ -48,7 +51,6 @@ from .models import TextContent as TextContent
 from .models import UserFrequency as UserFrequency
 from .models import UserKNN as UserKNN
 from .models import WindowClassifier as WindowClassifier
-from .models import item_graph as item_graph
 from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source
@@ -58,6 +60,8 @@ from .sequences import Sequences as Sequences
 from .sequences import Vocabulary as Vocabulary
 from .shape import fit_power_law as fit_power_law
 from .shape import log_shape as log_shape
+from .shards import Shards as Shards
+from .shards import read_shards as read_shards
 from .split import Holdout as Holdout
 from .split import Split as Split
 from .split import global_time_split as global_time_split

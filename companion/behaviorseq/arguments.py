@@ -39,6 +39,21 @@ def whole(name: str, value: Any, least: int, most: int | None = None) -> int:
     return int(value)
 
 
+def check_counts(holder: object, *names: str) -> None:
+    """Check that attributes of an object, its settings, are whole numbers of 1 or more.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> check_counts(SimpleNamespace(layers=0), "layers")
+    Traceback (most recent call last):
+        ...
+    ValueError: layers must be a whole number of 1 or more, got 0
+    """
+    for name in names:
+        whole(name, getattr(holder, name), 1)
+
+
 def number(name: str, value: Any, least: float, most: float) -> float:
     """Check that an argument is a number in its range, and give it.
 

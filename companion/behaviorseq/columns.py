@@ -61,7 +61,7 @@ def encoded(
     vocabulary : Vocabulary
         The one given, or all identifiers of the column.
     """
-    values = _plain(column)
+    values = plain(column)
     if vocabulary is not None:
         return vocabulary.encode(values), vocabulary
     try:
@@ -98,7 +98,7 @@ def read_behaviors(
     """Encode behaviors, and name them in alphabetical order."""
     if column is None:
         return None, ()
-    codes, names = pd.factorize(_plain(column), sort=True)
+    codes, names = pd.factorize(plain(column), sort=True)
     if len(names) > np.iinfo(np.int8).max:
         raise ValueError(f"column 'behavior' has {len(names)} different values, 127 at most")
     return codes.astype(np.int8), tuple(str(name) for name in names)
@@ -113,7 +113,7 @@ def read_values(column: nw.Series[Any] | None) -> NDArray[np.float32] | None:
     return column.cast(nw.Float32()).to_numpy().astype(np.float32, copy=False)
 
 
-def _plain(column: nw.Series[Any]) -> Any:
+def plain(column: nw.Series[Any]) -> Any:
     """Give numbers as a numpy array, anything else as a pandas series without categories."""
     if column.dtype.is_numeric():
         return column.to_numpy()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REQUIRED = ("user", "item", "time", "behavior")
 AMOUNTS = ("value", "price")
+EMPTY = "the event log is empty: check the file, or the filter that made it"
 SHOWN = 5  # offending rows in an error message
 # No history is that long; as seconds since 1970 it is March 1973.
 EPOCH_LIKE = 100_000_000
@@ -33,19 +34,25 @@ def contract_columns(events: IntoFrame) -> Frame:
     if isinstance(frame, nw.DataFrame) and frame.implementation.is_pandas():
         frame = _to_arrow(frame.to_pandas())
     if one_row(frame, nw.len().alias("n"))["n"] == 0:
-        raise ValueError("the event log is empty: check the file, or the filter that made it")
+        raise ValueError(EMPTY)
     schema = frame.collect_schema()
     for name in AMOUNTS:
         if name in schema and not schema[name].is_numeric():
             raise ValueError(f"column `{name}` has type {schema[name]}: it has to be a number")
-    time = schema["time"]
-    if not (time.is_integer() or time == nw.Datetime) or getattr(time, "time_zone", None):
+    check_time(frame)
+    return frame
+
+
+def check_time(frame: Frame, *, zones: bool = False) -> None:
+    """Refuse a column `time` that holds neither times nor positions; in a zone only if allowed."""
+    time = frame.collect_schema()["time"]
+    zoned = getattr(time, "time_zone", None) and not zones
+    if not (time.is_integer() or time == nw.Datetime) or zoned:
         raise ValueError(
             f"column `time` has type {time}: it has to be a datetime without time zone, in UTC, "
             "or an integer position in the user's history. read_events makes it so; in pandas: "
             "pd.to_datetime(events['time'], utc=True).dt.tz_localize(None)"
         )
-    return frame
 
 
 def _to_arrow(events: pd.DataFrame) -> nw.DataFrame[Any]:

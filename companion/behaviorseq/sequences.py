@@ -151,8 +151,7 @@ class Sequences:
         - https://github.com/yueqirex/LRURec/issues/1 (its author's experience: NDCG about a
           fifth higher).
         """
-        if ties not in get_args(Ties):
-            raise ValueError(f"ties must be one of {get_args(Ties)}, got {ties!r}")
+        check_ties(ties)
         columns = read_columns(events)
         # Encoding text and gathering in no order wait for memory most of the time: two at once.
         with ThreadPoolExecutor(max_workers=2) as threads:
@@ -162,7 +161,7 @@ class Sequences:
             times = read_times(columns["time"])
             behaviors, names = read_behaviors(columns.get("behavior"))
             values = read_values(columns.get("value"))
-            order = _order(user, times, len(user_ids))
+            order = history_order(user, times, len(user_ids))
             there = {"items": item, "times": times, "behaviors": behaviors, "values": values}
             arrays = {name: array for name, array in there.items() if array is not None}
             gathered = threads.map(lambda array: array[order], arrays.values())
@@ -175,7 +174,7 @@ class Sequences:
             behavior_names=names,
             **ordered,
         )
-        return histories if ties == "stable" else histories._order_ties(ties, seed)
+        return histories.order_ties(ties, seed)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -197,6 +196,11 @@ class Sequences:
     def n_events(self) -> int:
         """Number of events in all rows."""
         return len(self.items)
+
+    @property
+    def item_counts(self) -> NDArray[np.int64]:
+        """Number of events of each item, shape (n_items,)."""
+        return np.bincount(self.items, minlength=self.n_items)
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -295,9 +299,16 @@ class Sequences:
         aligned[begins[begins < self.n_events]] = False
         return aligned
 
-    def _order_ties(self, ties: Ties, seed: int) -> Self:
-        """Order the events of a row that share their time by content, then by chance."""
-        assert self.times is not None
+    def order_ties(self, ties: Ties, seed: int = 0) -> Self:
+        """Return the same rows with the events of each that share their time in another order.
+
+        See :meth:`from_events` for ``ties`` and ``seed``.
+        """
+        check_ties(ties)
+        if ties == "stable":
+            return self
+        if self.times is None:
+            raise ValueError("histories without times have no ties: use ties='stable'")
         tied = self._continues(self.times[1:] == self.times[:-1])
         if ties == "error" and tied.any():
             rows = np.unique(self.row_of_event[tied])[:5]
@@ -328,6 +339,12 @@ _DTYPES = {
 }
 
 
+def check_ties(ties: Ties) -> None:
+    """Refuse an order of ties that there is not."""
+    if ties not in get_args(Ties):
+        raise ValueError(f"ties must be one of {get_args(Ties)}, got {ties!r}")
+
+
 def _check_array(name: str, array: Any, dtypes: str) -> None:
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         raise ValueError(f"{name} must be a numpy array of one dimension, got {type(array)}")
@@ -342,7 +359,7 @@ def _offsets(lengths: NDArray[Any]) -> NDArray[np.int64]:
     return offsets
 
 
-def _order(user: NDArray[np.int32], times: NDArray[Any], n_users: int) -> NDArray[np.intp]:
+def history_order(user: NDArray[np.int32], times: NDArray[Any], n_users: int) -> NDArray[np.intp]:
     """Sort the rows of a log by user, then by time, then as they stand."""
     by_time = _time_order(times.view(np.int64))
     n = len(user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -355,3 +356,15 @@ def test_the_page_shows_the_recorded_number(root: Path, capfd: pytest.CaptureFix
     for _ in range(2):  # a warning does not disappear at the second try
         assert build.main([], root=root) == 1
         assert "nowhere" in capfd.readouterr().err
+
+
+def test_the_front_page_keeps_its_target_and_loads_nothing(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    page.write_text('<meta http-equiv="Refresh" content="0; url=book/index.html" />')
+    for _ in range(2):
+        render.write_front(page)
+        assert 'url=book/index.html"' in page.read_text()
+        assert re.findall(r'<link[^>]*href="([^"]*)"|src=', page.read_text()) == ["data:,"]
+    page.write_text("nothing")
+    with pytest.raises(ValueError, match="names no first page"):
+        render.write_front(page)

@@ -18,6 +18,7 @@ def auc_interval(
     happened: ArrayLike,
     scores: ArrayLike,
     *,
+    users: ArrayLike | None = None,
     level: float = 0.95,
     n_bootstrap: int = 1000,
     seed: int = 0,
@@ -30,9 +31,12 @@ def auc_interval(
     Parameters
     ----------
     happened : array-like of bool
-        Whether it happened, shape (n_users,).
+        Whether it happened, shape (n_rows,).
     scores : array-like
-        Higher is more probable, shape (n_users,).
+        Higher is more probable, shape (n_rows,).
+    users : array-like, optional
+        Whose row it is, shape (n_rows,): rows of one user are drawn together. Without it each row
+        is a user.
     level : float
         Confidence level, between 0 and 1.
     n_bootstrap : int
@@ -60,7 +64,7 @@ def auc_interval(
     >>> auc_interval([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]).value
     0.75
     """
-    value, draws = _areas(happened, [scores], level, n_bootstrap, seed)
+    value, draws = _areas(happened, [scores], users, level, n_bootstrap, seed)
     low, high = _ends(draws[0], level)
     return Interval(float(value[0]), low, high)
 
@@ -70,6 +74,7 @@ def auc_test(
     first: ArrayLike,
     second: ArrayLike,
     *,
+    users: ArrayLike | None = None,
     level: float = 0.95,
     n_bootstrap: int = 1000,
     seed: int = 0,
@@ -78,10 +83,10 @@ def auc_test(
 
     Parameters
     ----------
-    happened, level, n_bootstrap, seed
+    happened, users, level, n_bootstrap, seed
         As for :func:`auc_interval`.
     first, second : array-like
-        The scores, shape (n_users,).
+        The scores, shape (n_rows,).
 
     Returns
     -------
@@ -100,7 +105,7 @@ def auc_test(
     >>> test.difference, test.p_value < 0.01
     (0.5, True)
     """
-    value, draws = _areas(happened, [first, second], level, n_bootstrap, seed)
+    value, draws = _areas(happened, [first, second], users, level, n_bootstrap, seed)
     difference = draws[0] - draws[1]
     low, high = _ends(difference, level)
     tails = ((difference <= 0).sum(), (difference >= 0).sum())
@@ -109,7 +114,12 @@ def auc_test(
 
 
 def _areas(
-    happened: ArrayLike, scores: list[ArrayLike], level: float, n_bootstrap: int, seed: int
+    happened: ArrayLike,
+    scores: list[ArrayLike],
+    users: ArrayLike | None,
+    level: float,
+    n_bootstrap: int,
+    seed: int,
 ) -> tuple[Floats, Floats]:
     """Give the area of each score, (n_scores,), and in resamples, (n_scores, n_bootstrap)."""
     labels = np.asarray(happened).astype(bool)
@@ -117,6 +127,9 @@ def _areas(
     if labels.ndim != 1 or any(each.shape != labels.shape for each in given):
         shapes = [each.shape for each in given]
         raise ValueError(f"each user needs a label and a score, got {labels.shape} and {shapes}")
+    of_row = np.arange(len(labels)) if users is None else np.unique(users, return_inverse=True)[1]
+    if of_row.shape != labels.shape:
+        raise ValueError(f"each label needs its user, got {labels.shape} and {of_row.shape}")
     if any(np.isnan(each).any() for each in given):
         raise ValueError("a score is not a number")
     if not labels.any() or labels.all():
@@ -124,20 +137,21 @@ def _areas(
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     rng = np.random.default_rng(seed)
-    n = len(labels)
+    n = int(of_row.max()) + 1
     draws = rng.multinomial(n, np.full(n, 1 / n), n_bootstrap)  # how often each user is drawn
+    draws = draws[:, of_row]
     draws = draws[((draws @ labels) > 0) & ((draws @ ~labels) > 0)]
-    weights = np.vstack([np.ones(n, dtype=draws.dtype), draws])
+    weights = np.vstack([np.ones(len(labels), dtype=draws.dtype), draws])
     areas = np.stack([_weighted_area(labels, each, weights) for each in given])
     return areas[:, 0], areas[:, 1:]
 
 
 def _weighted_area(labels: NDArray[np.bool_], scores: Floats, weights: NDArray[np.int64]) -> Floats:
-    """Give the area for each row of weights of the users, (n_rows,)."""
+    """Give the area for each draw, (n_draws,), of weights of the rows, (n_draws, n_rows)."""
     order = np.argsort(scores, kind="stable")
     begins = np.flatnonzero(np.diff(scores[order], prepend=np.nan) != 0)  # of equal scores
     ordered = weights[:, order]
-    yes = np.add.reduceat(ordered * labels[order], begins, axis=1)  # (n_rows, n_values)
+    yes = np.add.reduceat(ordered * labels[order], begins, axis=1)  # (n_draws, n_values)
     no = np.add.reduceat(ordered * ~labels[order], begins, axis=1)
     below = np.cumsum(no, axis=1) - no / 2
     area: Floats = (yes * below).sum(axis=1) / (yes.sum(axis=1) * no.sum(axis=1))

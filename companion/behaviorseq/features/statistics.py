@@ -1,28 +1,40 @@
-"""Hand-made features of users: rates, counts, recency, regularity, variety, up to a moment."""
+"""Hand-made features of users: rates, counts, recency, regularity, variety, amounts.
+
+Each function takes a pandas, Polars (eager or lazy), DuckDB or Spark dataframe and gives the same
+kind back: a pandas one in the order of the user ids, which are its index; any other in no
+particular order, with a column ``user``.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
 from behaviorseq.arguments import number
+from behaviorseq.event_checks import one_row
+from behaviorseq.prepare.frames import is_position, missing, open_frame, refuse_missing, ticks
+
+from .frames import DAY, as_table, before, distinct, divided, joined, moment_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-A_DAY = pd.Timedelta(days=1)
+    from narwhals.typing import IntoFrameT
+
+    from behaviorseq.event_checks import Frame
 
 
 def user_statistics(
-    events: pd.DataFrame,
+    events: IntoFrameT,
     moment: str | pd.Timestamp,
     *,
     behaviors: Sequence[str] = ("view", "click", "cart", "purchase"),
     recent: float = 7.0,
     category: str = "item",
-) -> pd.DataFrame:
+) -> IntoFrameT:
     r"""Describe each user by numbers that an analyst would count, from events before a moment.
 
     Nothing at or after the moment is used, so what stands there cannot leak into a prediction
@@ -31,8 +43,9 @@ def user_statistics(
 
     Parameters
     ----------
-    events : DataFrame
-        Event log with datetimes.
+    events : dataframe
+        Event log with datetimes: pandas, Polars (eager or lazy), DuckDB or Spark. A lazy one is
+        read through twice for the checks.
     moment : str or Timestamp
         When the features are computed; events at this very time are left out.
     behaviors : sequence of str
@@ -44,8 +57,8 @@ def user_statistics(
 
     Returns
     -------
-    DataFrame
-        One row for each user with an event before the moment, in order of the user ids:
+    dataframe
+        One row for each user with an event before the moment:
 
         - ``n_<behavior>`` and ``recent_<behavior>``: events, and events of the last ``recent``
           days.
@@ -61,10 +74,12 @@ def user_statistics(
     Raises
     ------
     ValueError
-        If a column is missing, the times are not datetimes, or no event lies before the moment.
+        If a column or a user or a time is missing, the times are not datetimes, or no event lies
+        before the moment.
 
     Examples
     --------
+    >>> import pandas as pd
     >>> log = pd.DataFrame({"user": [1, 1, 1, 2], "item": ["a", "b", "b", "a"],
     ...     "time": pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-03", "2024-01-09"]),
     ...     "behavior": ["view", "view", "click", "view"]})
@@ -75,64 +90,220 @@ def user_statistics(
     1          2            2         0.5              5.0       2.0
     """
     number("recent", recent, 0, np.inf)
-    moment = pd.Timestamp(moment)
-    past = _before(events, moment, category)
-    users = past.groupby("user")
-    features = _counts(past, behaviors, "n_")
-    late = past[past["time"] >= moment - recent * A_DAY]
-    features = features.join(_counts(late, behaviors, "recent_"), how="left").fillna(0).astype(int)
-    first, last = users["time"].min(), users["time"].max()
-    features["click_rate"] = _ratio(features, "n_click", "n_view")
-    features["buy_rate"] = _ratio(features, "n_purchase", "n_click")
-    features["days_since_first"] = (moment - first) / A_DAY
-    features["days_since_last"] = (moment - last) / A_DAY
+    past, age = _past(events, moment, "behavior", category)
+    counted, counts, latest = _counted(past, age, behaviors, recent)
+    first = nw.col("days_since_first")
+    weeks = nw.when(first > 1).then(first).otherwise(1.0) / 7
+    rated = counted.with_columns(
+        _ratio(counts, "n_click", "n_view").alias("click_rate"),
+        _ratio(counts, "n_purchase", "n_click").alias("buy_rate"),
+        purchases_per_week=nw.col("purchases_per_week") / weeks,
+    )
+    since = ["days_since_first", "days_since_last", *latest, "purchases_per_week"]
+    rated = rated.select("user", *counts, "click_rate", "buy_rate", *since)
+    tables = [rated, _regularity(past), _entropy(past, category)]
+    result: IntoFrameT = as_table(joined(tables, "user"), "user")
+    return result
+
+
+def value_statistics(
+    events: IntoFrameT, moment: str | pd.Timestamp, *, value: str = "value"
+) -> IntoFrameT:
+    """Describe the amounts of each user's events before a moment.
+
+    Parameters
+    ----------
+    events : dataframe
+        As for :func:`user_statistics`, with a column of amounts.
+    moment : str or Timestamp
+        Nothing at or after it is read.
+    value : str
+        The column of amounts; events where it is missing are left out.
+
+    Returns
+    -------
+    dataframe
+        One row for each user with an amount before the moment: ``value_mean``,
+        ``value_deviation`` (divided by the number of amounts) and ``value_variation``, the
+        coefficient of variation: the deviation in relation to the mean, missing where the mean is
+        not above 0.
+
+    Raises
+    ------
+    ValueError
+        For the reasons of :func:`user_statistics`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = pd.DataFrame({"user": [1, 1, 2], "value": [2.0, 6.0, 5.0],
+    ...     "time": pd.to_datetime(["2024-01-01", "2024-01-03", "2024-01-09"])})
+    >>> value_statistics(log, "2024-01-08")
+          value_mean  value_deviation  value_variation
+    user
+    1            4.0              2.0              0.5
+    """
+    past, _ = _past(events, moment, value)
+    mean, deviation, variation = (f"{value}_{n}" for n in ("mean", "deviation", "variation"))
+    known = past.filter(~missing(past, value)).select(
+        "user", *(nw.col(value).cast(nw.Float64).alias(name) for name in (mean, deviation))
+    )
+    made = known.group_by("user").agg(nw.col(mean).mean(), nw.col(deviation).std(ddof=0))
+    made = made.with_columns(nw.col(deviation).alias(variation))
+    made = made.with_columns(divided(variation, mean, nw.col(mean) > 0))
+    result: IntoFrameT = as_table(made, "user")
+    return result
+
+
+def purchase_statistics(
+    events: IntoFrameT,
+    moment: str | pd.Timestamp,
+    *,
+    behavior: str = "purchase",
+    value: str = "value",
+) -> IntoFrameT:
+    """Give recency, frequency and monetary value of each user who bought before a moment.
+
+    The three numbers of direct marketing (Fader, Hardie and Lee, RFM and CLV: using iso-value
+    curves for customer base analysis, Journal of Marketing Research 42(4), 2005). Purchases that
+    share their time are one: the lines of a basket are not as many visits.
+
+    Parameters
+    ----------
+    events : dataframe
+        As for :func:`user_statistics`, with a column of amounts.
+    moment : str or Timestamp
+        Nothing at or after it is read.
+    behavior : str
+        What counts as a purchase.
+    value : str
+        The column of amounts; a missing amount counts 0.
+
+    Returns
+    -------
+    dataframe
+        One row for each user with a purchase before the moment: ``recency``, days since the last
+        one; ``frequency``, their number; ``monetary``, the mean amount of one.
+
+    Raises
+    ------
+    ValueError
+        For the reasons of :func:`user_statistics`.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = pd.DataFrame({"user": 1, "behavior": "purchase", "value": [2.0, 6.0, 5.0],
+    ...     "time": pd.to_datetime(["2024-01-01", "2024-01-01", "2024-01-05"])})
+    >>> purchase_statistics(log, "2024-01-08")
+          recency  frequency  monetary
+    user
+    1         3.0          2       6.5
+    """
+    past, age = _past(events, moment, "behavior", value)
+    amount = nw.when(~missing(past, value)).then(nw.col(value)).otherwise(0).cast(nw.Float64)
+    bought = past.filter(nw.col("behavior").cast(nw.String) == behavior)
+    times = bought.select("user", "time", recency=age, monetary=amount)
+    baskets = times.group_by("user", "time").agg(nw.col("recency").min(), nw.col("monetary").sum())
+    each = baskets.with_columns(frequency=nw.lit(1)).group_by("user")
+    made = each.agg(nw.col("recency").min(), nw.col("frequency").sum(), nw.col("monetary").mean())
+    result: IntoFrameT = as_table(made, "user")
+    return result
+
+
+def _past(events: Any, moment: Any, *columns: str) -> tuple[Frame, nw.Expr]:
+    """Keep the events before the moment, and say how many days before it they are."""
+    frame = open_frame(events, "user", "time", *columns)
+    if is_position(frame):
+        raise ValueError("column 'time' must hold datetimes, and not positions in a history")
+    refuse_missing(frame, "user", "time")
+    end = moment_ticks(frame, moment)
+    first = one_row(frame, ticks(frame).min().alias("first"))["first"]
+    if first is None or first >= end:
+        begins = "is empty" if first is None else f"begins {pd.Timestamp(first, unit='us')}"
+        raise ValueError(f"no event lies before {moment}: the log {begins}")
+    age = (nw.lit(end) - ticks(frame)).cast(nw.Float64) / DAY
+    return before(frame, moment), age
+
+
+def _counted(
+    past: Any, age: nw.Expr, behaviors: Sequence[str], recent: float
+) -> tuple[Any, list[str], list[str]]:
+    """Count each user's events and date them, in all and by behavior.
+
+    Returns
+    -------
+    counted : narwhals frame
+        One row a user.
+    counts, latest : list of str
+        Names of the counts, and of the days since the last event of each behavior.
+    """
+    events = past.select(
+        "user",
+        nw.col("behavior").cast(nw.String),
+        days_since_first=age,
+        days_since_last=age,
+        recent=(age <= recent).cast(nw.Int64),
+    )
+    # The log is gone through once; what each behavior adds is taken from these few rows.
+    each = events.group_by("user", "behavior").agg(
+        nw.len().alias("n"),
+        nw.col("recent").sum(),
+        nw.col("days_since_first").max(),
+        nw.col("days_since_last").min(),
+    )
+    n, lately, last = nw.col("n").cast(nw.Int64), nw.col("recent"), nw.col("days_since_last")
+    sums = {"purchases_per_week": nw.when(nw.col("behavior") == "purchase").then(n).otherwise(0)}
+    days = {}
     for name in behaviors:
-        latest = past[past["behavior"] == name].groupby("user")["time"].max()
-        features[f"days_since_{name}"] = (moment - latest) / A_DAY
-    weeks = features["days_since_first"].clip(lower=1) / 7
-    bought = past[past["behavior"] == "purchase"].groupby("user").size()
-    features["purchases_per_week"] = bought.reindex(features.index, fill_value=0) / weeks
-    return features.join(_regularity(past)).join(_entropy(past, category))
+        of = nw.when(nw.col("behavior") == name)
+        sums |= {f"n_{name}": of.then(n).otherwise(0)}
+        sums |= {f"recent_{name}": of.then(lately).otherwise(0)}
+        days[f"days_since_{name}"] = of.then(last)
+    counted = (
+        each.with_columns(**sums, **days)
+        .group_by("user")
+        .agg(
+            *(nw.col(name).sum() for name in sums),
+            nw.col("days_since_first").max(),
+            *(nw.col(name).min() for name in ("days_since_last", *days)),
+        )
+    )
+    return counted, list(sums)[1:], list(days)
 
 
-def _before(events: pd.DataFrame, moment: pd.Timestamp, category: str) -> pd.DataFrame:
-    """Keep the events before the moment and the columns that are read."""
-    columns = list(dict.fromkeys(["user", "time", "behavior", category]))
-    missing = [name for name in columns if name not in events]
-    if missing:
-        raise ValueError(f"columns {missing} are missing; the log has {list(events.columns)}")
-    if not pd.api.types.is_datetime64_any_dtype(events["time"]):
-        raise ValueError(f"column 'time' must hold datetimes, not {events['time'].dtype}")
-    past = events.loc[events["time"] < moment, columns]
-    if past.empty:
-        raise ValueError(f"no event lies before {moment}: the log begins {events['time'].min()}")
-    return past.assign(behavior=past["behavior"].astype(object))
+def _ratio(counted: Sequence[str], above: str, below: str) -> nw.Expr:
+    """Divide one count by another; missing where one is not counted."""
+    if above not in counted or below not in counted:
+        return nw.lit(None, dtype=nw.Float64)
+    return nw.when(nw.col(below) > 0).then(nw.col(above) / nw.col(below))
 
 
-def _counts(events: pd.DataFrame, behaviors: Sequence[str], prefix: str) -> pd.DataFrame:
-    """Count the events of each user by behavior, one column each."""
-    index = pd.Index(np.unique(events["user"]), name="user")
-    sizes = events.pivot_table(index="user", columns="behavior", aggfunc="size", fill_value=0)
-    return sizes.reindex(index, columns=list(behaviors), fill_value=0).add_prefix(prefix)
-
-
-def _ratio(features: pd.DataFrame, above: str, below: str) -> Any:
-    if above not in features or below not in features:
-        return np.nan
-    return features[above] / features[below].where(features[below] > 0)
-
-
-def _regularity(events: pd.DataFrame) -> pd.DataFrame:
+def _regularity(past: Any) -> Any:
     """Count each user's active dates, and the mean days from one to the next."""
-    dates = events[["user"]].assign(date=events["time"].dt.normalize()).drop_duplicates()
-    of_user = dates.groupby("user")["date"]
-    active = of_user.size()
-    span = (of_user.max() - of_user.min()) / A_DAY
-    return pd.DataFrame({"active_days": active, "mean_gap": span / (active - 1).where(active > 1)})
+    # Whole days since a date long before 1970: the engines round below 0 each in its own way.
+    date = (ticks(past) + nw.lit(1_000_000 * DAY)) // nw.lit(DAY)
+    dates = distinct(past.select("user", _date=date), "user", "_date")
+    date, names = nw.col("_date"), ("_first", "mean_gap")
+    days, first, last = (nw.col(name) for name in ("active_days", *names))
+    marked = dates.select("user", active_days=nw.lit(1), **dict.fromkeys(names, date))
+    found = marked.group_by("user").agg(days.sum(), first.min(), last.max())
+    gap = nw.when(days > 1).then((last - first) / (days - 1))
+    return found.with_columns(mean_gap=gap).drop("_first")
 
 
-def _entropy(events: pd.DataFrame, category: str) -> pd.Series:
-    """Measure how evenly each user's events spread over categories, in bits."""
-    sizes = events.groupby(["user", category], observed=True).size()
-    share = sizes / sizes.groupby("user").transform("sum")
-    return (-share * np.log2(share)).groupby("user").sum().rename("entropy")
+def _entropy(past: Any, category: str) -> Any:
+    r"""Measure how evenly each user's events spread over categories, in bits.
+
+    With n events, :math:`n_c` of them of category c, it is
+    :math:`\log_2 n - \sum_c n_c \log_2 n_c / n`, which needs no window over users.
+    """
+    known = past.filter(~missing(past, category)).select(
+        "user", _kind=nw.col(category), _n=nw.lit(1.0)
+    )
+    sizes = known.group_by("user", "_kind").agg(nw.col("_n").sum())
+    terms = sizes.with_columns(entropy=nw.col("_n") * nw.col("_n").log(2))
+    sums = terms.group_by("user").agg(nw.col("_n").sum(), nw.col("entropy").sum())
+    bits = nw.col("_n").log(2) - nw.col("entropy") / nw.col("_n")
+    never_below = nw.when(bits > 0).then(bits).otherwise(0.0)  # by rounding it may be
+    return sums.select("user", entropy=never_below)

@@ -8,7 +8,6 @@ from .factorization import ALS as ALS
 from .factorization import EASE as EASE
 from .features import FeatureModel as FeatureModel
 from .graph import GCNRec as GCNRec
-from .graph import item_graph as item_graph
 from .hybrid import Blend as Blend
 from .hybrid import Switch as Switch
 from .lightgcn import LightGCN as LightGCN

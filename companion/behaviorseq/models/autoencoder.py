@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, is_count, require
 from behaviorseq.models.network import ROWS, Dropout, NetworkRecommender
 from behaviorseq.sequences import Sequences
 from behaviorseq.training.bags import Bag, Bags, bag_cross_entropy
@@ -204,9 +204,7 @@ class MultVAE(NetworkRecommender):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("inner", "latent"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "inner", "latent")
         require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
         require("beta", self.beta, 0 <= self.beta < np.inf, "0 or more")
         require("anneal", self.anneal, 0 <= self.anneal <= 1, "in [0, 1]")

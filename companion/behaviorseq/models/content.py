@@ -6,18 +6,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
-import scipy.sparse as sp
 
 from behaviorseq.arguments import require
+from behaviorseq.features.text import check_text_columns, text_vectors, unit_rows
 from behaviorseq.models.recommender import Recommender, decayed_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
-    from behaviorseq.sequences import Sequences, Vocabulary
+    from behaviorseq.sequences import Sequences
 
 
 @dataclass(eq=False)
@@ -83,13 +84,7 @@ class TextContent(Recommender):
 
     def __post_init__(self) -> None:
         """Check the table, its columns and the decay."""
-        if isinstance(self.columns, str) or not self.columns:
-            raise ValueError(f"columns must list one text column or more, got {self.columns!r}")
-        missing = [name for name in ("item", *self.columns) if name not in self.items.columns]
-        if missing:
-            raise ValueError(
-                f"the item table has no column {missing}; its columns are {list(self.items)}"
-            )
+        check_text_columns(self.items, self.columns)
         require("decay", self.decay, 0 <= self.decay <= 1, "in [0, 1]")
         known = self.weighting in ("tf-idf", "bag of words")
         require("weighting", self.weighting, known, "'tf-idf' or 'bag of words'")
@@ -97,47 +92,14 @@ class TextContent(Recommender):
             raise ValueError("give a vectorizer or a weighting, not both: each decides the weights")
 
     def _fit(self, train: Sequences) -> None:
-        from sklearn.base import clone
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        blocks, terms = [], []
         default = TfidfVectorizer(dtype=np.float32, use_idf=self.weighting == "tf-idf")
-        table = _rows_of(self.items, train.item_ids)
-        for name in self.columns:
-            vectorizer = clone(self.vectorizer or default)
-            texts = table[name].astype(object).where(table[name].notna(), "").astype(str)
-            blocks.append(vectorizer.fit_transform(texts))
-            terms += [f"{name}: {term}" for term in vectorizer.get_feature_names_out()]
-        self.vectors = _unit_rows(sp.csr_array(sp.hstack(blocks)))
-        self.terms = np.array(terms, dtype=object)
+        made = self.vectorizer or default
+        self.vectors, self.terms = text_vectors(self.items, train.item_ids, self.columns, made)
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
         # The length of the profile cancels in the cosine: sum, then scale.
-        profiles = _unit_rows(decayed_counts(histories, self.decay) @ self.vectors)
+        profiles = unit_rows(decayed_counts(histories, self.decay) @ self.vectors)
         scores: NDArray[np.float32] = (profiles @ self.vectors.T).astype(np.float32).toarray()
         return scores
-
-
-def _rows_of(items: pd.DataFrame, vocabulary: Vocabulary) -> pd.DataFrame:
-    """Put the rows of an item table in the order of the item codes."""
-    repeated = items["item"].duplicated()
-    if repeated.any():
-        raise ValueError(
-            f"the item table has {int(repeated.sum())} repeated items, the first are "
-            f"{items['item'][repeated].head(5).tolist()}; keep one row an item"
-        )
-    place = pd.Index(items["item"]).get_indexer(pd.Index(vocabulary.ids))
-    if (place < 0).any():
-        raise ValueError(
-            f"the item table lacks {int((place < 0).sum())} of the {len(place)} items of the log, "
-            f"the first are {vocabulary.ids[place < 0][:5].tolist()}; add rows with empty text"
-        )
-    return items.iloc[place]
-
-
-def _unit_rows(matrix: sp.csr_array) -> sp.csr_array:
-    """Scale the rows of a sparse matrix to length 1; rows of zeros stay."""
-    norms = np.sqrt(matrix.power(2).sum(axis=1))
-    scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
-    scaled: sp.csr_array = sp.diags_array(scale.astype(np.float32)).tocsr() @ matrix
-    return scaled

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.network import Dropout, SequenceNetwork
 
 
@@ -126,9 +126,7 @@ class NextItNet(SequenceNetwork):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        for name in ("layers", "kernel"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "layers", "kernel")
 
     def encoder(self, n_items: int) -> nn.Module:
         """Make the convolutions, untrained."""
@@ -219,9 +217,7 @@ class Caser(SequenceNetwork):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        for name in ("window", "horizontal", "vertical"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "window", "horizontal", "vertical")
         fits = self.window <= self.length
         require("window", self.window, fits, f"at most the length, {self.length}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.linalg import get_lapack_funcs
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.recommender import CHUNK_BYTES, Recommender, binary, decayed_counts
 
 if TYPE_CHECKING:
@@ -76,9 +76,7 @@ class ALS(Recommender):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("factors", "iterations"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "factors", "iterations")
         for name in ("regularization", "alpha"):
             require(name, getattr(self, name), getattr(self, name) > 0, "above 0")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.gradient import among, cells_of
 from behaviorseq.models.neighbors import ItemKNN
 from behaviorseq.models.popularity import Popularity, RecentPopularity
@@ -114,9 +114,7 @@ class FeatureModel(Recommender):
 
     def __post_init__(self) -> None:
         """Check the numbers of pairs and name the features."""
-        for name in ("positives", "negatives"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "positives", "negatives")
         self._models = dict(pair_models() if self.models is None else self.models)
         require("models", self._models, bool(self._models), "one model or more, by name")
         of_history = ("history length", "popularity of the history", "distance in popularity")

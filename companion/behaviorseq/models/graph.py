@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import numpy as np
 import scipy.sparse as sp
@@ -13,8 +13,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
 from behaviorseq.arguments import is_count, require
-from behaviorseq.models.neighbors import nearest, transitions
+from behaviorseq.features.graph import item_graph, normalized
 from behaviorseq.models.network import Dropout, SequenceNetwork
+from behaviorseq.shards import Shards
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,97 +23,6 @@ if TYPE_CHECKING:
     from behaviorseq.sequences import Sequences
 
 Reader = Literal["mean", "gru"]
-
-
-def item_graph(sequences: Sequences, *, steps: int = 3, neighbors: int | None = 20) -> sp.csr_array:
-    """Connect items that stand near each other in histories.
-
-    Parameters
-    ----------
-    sequences : Sequences
-        Histories.
-    steps : int
-        Two items are connected if one came at most so many events after the other; a pair that is
-        s events apart counts 1 / s, in either direction.
-    neighbors : int, optional
-        Keep an edge only if it is, for one of its ends at least, among so many with the largest
-        count in relation to the counts of both ends (cosine normalisation); the rest is mostly
-        popularity. None keeps all.
-
-    Returns
-    -------
-    scipy.sparse.csr_array
-        Counts, symmetric, without edges from an item to itself, shape (n_items, n_items), float32.
-
-    Raises
-    ------
-    ValueError
-        If a number is out of range.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from behaviorseq import Sequences
-    >>> log = pd.DataFrame({"user": 1, "item": list("abcab"), "time": range(5),
-    ...                     "behavior": "view"})
-    >>> item_graph(Sequences.from_events(log), steps=2).toarray()
-    array([[0. , 2.5, 1.5],
-           [2.5, 0. , 1.5],
-           [1.5, 1.5, 0. ]], dtype=float32)
-    """
-    require("steps", steps, is_count(steps), "a whole number of 1 or more")
-    ok = neighbors is None or is_count(neighbors)
-    require("neighbors", neighbors, ok, "a whole number of 1 or more, or None")
-    after = transitions(sequences, steps)
-    counts = (after + after.T).tocoo()
-    other = counts.row != counts.col
-    parts = (counts.data[other], (counts.row[other], counts.col[other]))
-    graph = sp.coo_array(parts, shape=counts.shape).tocsr()
-    if neighbors is None:
-        return graph
-    kept = nearest(normalized(graph, self_loops=False), neighbors)
-    kept = kept + kept.T
-    kept.data[:] = 1
-    return (graph * kept).tocsr()
-
-
-def normalized(adjacency: sp.csr_array, *, self_loops: bool = True) -> sp.csr_array:
-    r"""Divide each edge of a graph by the roots of the degrees of both its ends.
-
-    .. math:: \hat A = \tilde D^{-1/2} \tilde A \tilde D^{-1/2}, \qquad
-              \tilde A = A + I, \quad \tilde D_{ii} = \textstyle\sum_j \tilde A_{ij}
-
-    (Kipf and Welling, Semi-supervised classification with graph convolutional networks, ICLR
-    2017, arXiv 1609.02907, equation 2.) No eigenvalue is above 1 in size, so vectors do not grow
-    by going through the graph again and again.
-
-    Parameters
-    ----------
-    adjacency : scipy.sparse.csr_array
-        Symmetric, not negative, shape (n, n).
-    self_loops : bool
-        Whether to add the identity, as above; without it a node that has no edge has a row of
-        zeros.
-
-    Returns
-    -------
-    scipy.sparse.csr_array
-        Shape (n, n), float32.
-
-    Examples
-    --------
-    >>> pair = sp.csr_array(np.array([[0.0, 1.0], [1.0, 0.0]]))
-    >>> normalized(pair).toarray()
-    array([[0.5, 0.5],
-           [0.5, 0.5]], dtype=float32)
-    """
-    n = adjacency.shape[0]
-    matrix = adjacency + sp.eye_array(n, format="csr") if self_loops else adjacency
-    matrix = matrix.tocoo()
-    degree = np.bincount(matrix.row, matrix.data, minlength=n)
-    data = matrix.data / np.sqrt(degree[matrix.row] * degree[matrix.col])
-    parts = (data.astype(np.float32), (matrix.row, matrix.col))
-    return sp.coo_array(parts, shape=matrix.shape).tocsr()
 
 
 class Graph(nn.Module):
@@ -340,6 +250,8 @@ class GCNRec(SequenceNetwork):
     ['a', 'b']
     """
 
+    streams: ClassVar[bool] = False  # its graph is of the whole log
+
     layers: int = 2
     steps: int = 3
     neighbors: int | None = 20
@@ -369,8 +281,9 @@ class GCNRec(SequenceNetwork):
             dropout=self.dropout,
         )
 
-    def _train(self, train: Sequences, **options: Any) -> pd.DataFrame:
+    def _train(self, train: Sequences | Shards, **options: Any) -> pd.DataFrame:
         assert isinstance(self.network, GraphEncoder)
+        assert not isinstance(train, Shards)
         graph = item_graph(train, steps=self.steps, neighbors=self.neighbors)
         self.network.graph = Graph(normalized(graph))
         return super()._train(train, **options)

@@ -10,8 +10,9 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor, nn
 
-from behaviorseq.arguments import is_count, require
-from behaviorseq.models.graph import Graph, normalized
+from behaviorseq.arguments import check_counts, require
+from behaviorseq.features.graph import normalized
+from behaviorseq.models.graph import Graph
 from behaviorseq.models.network import NetworkRecommender
 from behaviorseq.models.recommender import binary, decayed_counts
 from behaviorseq.training.bags import Bag, Bags, bag_cross_entropy
@@ -177,9 +178,7 @@ class LightGCN(NetworkRecommender):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("width", "layers"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "width", "layers")
         ok = self.decay is None or 0 < self.decay <= 1
         require("decay", self.decay, ok, "above 0 and at most 1, or None")
 

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, is_count, require
 from behaviorseq.models.factorization import padded_rows, row_batches
 from behaviorseq.models.gradient import Adam, Factors, add_rows, among, cells_of, shuffled
 from behaviorseq.models.recommender import Recommender, binary
@@ -358,8 +358,6 @@ class BiasedMF(Recommender):
 
 
 def _check_sgd(model: BPR | BiasedMF) -> None:
-    for name in ("factors", "epochs", "batch_size"):
-        value = getattr(model, name)
-        require(name, value, is_count(value), "a whole number of 1 or more")
+    check_counts(model, "factors", "epochs", "batch_size")
     require("learning_rate", model.learning_rate, model.learning_rate > 0, "above 0")
     require("regularization", model.regularization, model.regularization >= 0, "0 or more")

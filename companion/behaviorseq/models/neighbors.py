@@ -10,6 +10,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from behaviorseq.arguments import is_count, require
+from behaviorseq.features.graph import nearest, transition_graph
 from behaviorseq.models.recommender import CHUNK_BYTES, Recommender, binary, decayed_counts
 
 if TYPE_CHECKING:
@@ -191,48 +192,11 @@ class SequentialRules(Recommender):
         require("decay", self.decay, 0 <= self.decay <= 1, "in [0, 1]")
 
     def _fit(self, train: Sequences) -> None:
-        rules = transitions(train, self.steps)
+        rules = transition_graph(train, 1 / np.arange(1, self.steps + 1))
         self.rules = (rules + self.reverse * rules.T).tocsr().astype(np.float32)
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
         return _sums(decayed_counts(histories, self.decay), self.rules)
-
-
-def transitions(sequences: Sequences, steps: int = 1) -> sp.csr_array:
-    """Count how often one item came after another in the same history, at most ``steps`` later.
-
-    Parameters
-    ----------
-    sequences : Sequences
-        Histories.
-    steps : int
-        Longest distance. A pair that is s events apart counts 1 / s.
-
-    Returns
-    -------
-    scipy.sparse.csr_array
-        Shape (n_items, n_items), float32; row ``i`` holds what came after item ``i``.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from behaviorseq import Sequences
-    >>> log = pd.DataFrame({"user": 1, "item": list("abcab"), "time": range(5),
-    ...                     "behavior": "view"})
-    >>> transitions(Sequences.from_events(log)).toarray()
-    array([[0., 2., 0.],
-           [0., 0., 1.],
-           [1., 0., 0.]], dtype=float32)
-    """
-    shape = (sequences.n_items, sequences.n_items)
-    rows = sequences.row_of_event
-    counts = sp.csr_array(shape, dtype=np.float32)
-    for step in range(1, min(steps, int(sequences.lengths.max(initial=0)) - 1) + 1):
-        same = rows[step:] == rows[:-step]
-        pairs = sequences.items[:-step][same], sequences.items[step:][same]
-        weights = np.full(len(pairs[0]), 1 / step, dtype=np.float32)
-        counts = counts + sp.coo_array((weights, pairs), shape=shape).tocsr()
-    return counts
 
 
 def _check_neighbors(k: int | None, shrink: float, decay: float) -> None:
@@ -256,19 +220,6 @@ def _cosine(
 def _norms(matrix: sp.csr_array) -> NDArray[np.float64]:
     norms: NDArray[np.float64] = np.sqrt(matrix.power(2).sum(axis=1, dtype=np.float64))
     return norms
-
-
-def nearest(similarity: sp.csr_array, k: int | None) -> sp.csr_array:
-    """Keep the k largest values of each row, ties by lowest column; None keeps all."""
-    lengths = np.diff(similarity.indptr)
-    if k is None or lengths.max(initial=0) <= k:
-        return similarity
-    row = np.repeat(np.arange(len(lengths)), lengths)
-    order = np.lexsort((similarity.indices, -similarity.data, row))
-    rank = np.arange(len(row)) - np.repeat(similarity.indptr[:-1], lengths)
-    kept = order[rank < k]
-    values = (similarity.data[kept], (row[kept], similarity.indices[kept]))
-    return sp.coo_array(values, shape=similarity.shape).tocsr()
 
 
 def _sums(weights: sp.csr_array, table: sp.csr_array) -> NDArray[np.float32]:

@@ -7,13 +7,14 @@ from abc import abstractmethod
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.recommender import Recommender
+from behaviorseq.shards import Shards
 from behaviorseq.training import losses
 from behaviorseq.training.batches import NextItem, Task, padded
 from behaviorseq.training.checkpoint import read_tensors, write_tensors
@@ -94,7 +95,7 @@ class NetworkRecommender(Recommender):
 
     def fit(
         self,
-        train: Sequences,
+        train: Sequences | Shards,
         *,
         validate: Callable[[Self], float] | None = None,
         checkpoint: str | Path | None = None,
@@ -105,7 +106,7 @@ class NetworkRecommender(Recommender):
 
         Parameters
         ----------
-        train : Sequences
+        train : Sequences or Shards
             Training histories; to learn what comes next, one at least has two events.
         validate : callable, optional
             Gives how good the model is, higher is better; called after each epoch. The best
@@ -127,7 +128,8 @@ class NetworkRecommender(Recommender):
         Raises
         ------
         ValueError
-            If there is nothing to learn from, or the checkpoint is of another run.
+            If there is nothing to learn from, the checkpoint is of another run, or the histories
+            are on disk and the model needs all of them at once.
         """
         self._extras: tuple[Any, ...] = (validate, checkpoint, progress, log)
         try:
@@ -138,14 +140,14 @@ class NetworkRecommender(Recommender):
         finally:
             del self._extras
 
-    def _fit(self, train: Sequences) -> None:
+    def _fit(self, train: Sequences | Shards) -> None:
         validate, checkpoint, progress, log = self._extras
-        self._n_rows = len(train)
+        self._n_rows = train.n_users if isinstance(train, Shards) else len(train)
         with seeded(self.training.seed):
             self.network = self.new_network(train.n_items, self._n_rows)
         self.item_ids = train.item_ids  # validation scores before fitting is over
         self.history = self._train(
-            train,
+            train,  # type: ignore[arg-type]  # shards only where they stream
             identity={"model": repr(self)},
             validate=validate and partial(validate, self),
             checkpoint=checkpoint,
@@ -258,6 +260,8 @@ class SequenceNetwork(NetworkRecommender):
         One row an epoch: loss, validation, seconds. After ``fit``.
     """
 
+    streams: ClassVar[bool] = True
+
     width: int = 64
     length: int = 50
     dropout: float = 0.2
@@ -265,9 +269,7 @@ class SequenceNetwork(NetworkRecommender):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("width", "length"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "width", "length")
         require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
 
     @abstractmethod
@@ -290,7 +292,7 @@ class SequenceNetwork(NetworkRecommender):
         """Make the encoder, untrained."""
         return self.encoder(n_items)
 
-    def _train(self, train: Sequences, **options: Any) -> pd.DataFrame:
+    def _train(self, train: Sequences | Shards, **options: Any) -> pd.DataFrame:
         options = {"length": self.length, "task": self.task(), **options}
         return fit_network(self.network, self.loss, train, self.training, **options)
 

@@ -93,6 +93,7 @@ class Popularity(Recommender):
     """
 
     needs_history: ClassVar[bool] = False
+    streams: ClassVar[bool] = True
 
     def _fit(self, train: Sequences) -> None:
         pass  # the counts are what every model keeps for empty histories

@@ -6,9 +6,11 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import scipy.sparse as sp
 
 from behaviorseq.arguments import is_count, require
+from behaviorseq.features.histories import binary as binary  # models read them from here
+from behaviorseq.features.histories import decayed_counts as decayed_counts
+from behaviorseq.shards import Shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +32,9 @@ class Recommender(ABC):
     An empty history is legal. A model whose scores mean nothing without a history (class
     attribute ``needs_history``) then gives each item its number of events in the training log,
     that is, it recommends what is popular.
+
+    A model that can learn from a part of the log at a time (class attribute ``streams``) takes
+    ``Shards`` for training too.
 
     Attributes
     ----------
@@ -59,6 +64,7 @@ class Recommender(ABC):
     """
 
     needs_history: ClassVar[bool] = True
+    streams: ClassVar[bool] = False
     item_ids: Vocabulary | None = None
     _popularity: NDArray[np.float32]
 
@@ -70,12 +76,12 @@ class Recommender(ABC):
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
         """Score every item for each history, shape (n_histories, n_items)."""
 
-    def fit(self, train: Sequences) -> Self:
+    def fit(self, train: Sequences | Shards) -> Self:
         """Learn from the histories in ``train``.
 
         Parameters
         ----------
-        train : Sequences
+        train : Sequences or Shards
             Training histories, with at least one event.
 
         Returns
@@ -86,12 +92,18 @@ class Recommender(ABC):
         Raises
         ------
         ValueError
-            If ``train`` has no event.
+            If ``train`` has no event, or is on disk and the model needs all of it at once.
         """
-        if len(train.items) == 0:
+        if isinstance(train, Shards) and not self.streams:
+            raise ValueError(
+                f"{self!r} needs all training histories at once: fit it on "
+                f"train.in_memory(), {train.n_events:,} events. Popularity and the networks that "
+                "read histories in order, such as GRU4Rec and SASRec, can be fitted on shards"
+            )
+        if train.n_events == 0:
             raise ValueError(f"cannot fit {self!r}: the training histories hold no event")
         self._popularity = item_counts(train)
-        self._fit(train)
+        self._fit(train)  # type: ignore[arg-type]  # shards only where they stream
         self.item_ids = train.item_ids
         return self
 
@@ -183,24 +195,9 @@ class Recommender(ABC):
             )
 
 
-def item_counts(sequences: Sequences) -> NDArray[np.float32]:
+def item_counts(sequences: Sequences | Shards) -> NDArray[np.float32]:
     """Count the events of each item, shape (n_items,)."""
-    return np.bincount(sequences.items, minlength=sequences.n_items).astype(np.float32)
-
-
-def decayed_counts(histories: Sequences, decay: float) -> sp.csr_array:
-    """Count each history's events, weighted by ``decay ** position_from_end``.
-
-    The last event weighs 1, the one before it ``decay``, and so on; ``decay=1`` counts plainly
-    and ``decay=0`` keeps the last event alone. Shape (n_histories, n_items), float32.
-    """
-    return histories.to_csr(np.power(decay, histories.position_from_end, dtype=np.float32))
-
-
-def binary(counts: sp.csr_array) -> sp.csr_array:
-    """Copy a sparse matrix with 1 for each stored value."""
-    ones = np.ones(counts.nnz, dtype=np.float32)
-    return sp.csr_array((ones, counts.indices, counts.indptr), shape=counts.shape)
+    return sequences.item_counts.astype(np.float32)
 
 
 def chunks(n_rows: int, row_bytes: int) -> Iterator[tuple[int, int]]:

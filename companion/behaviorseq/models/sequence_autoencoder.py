@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, is_count, require
 from behaviorseq.models.autoencoder import annealed, checked_lengths, divergence, new_histories
 from behaviorseq.models.network import ROWS, Dropout, NetworkRecommender, by_length, last_of
 from behaviorseq.training.batches import Batch, Batches
@@ -177,9 +177,7 @@ class SequenceVAE(NetworkRecommender):
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("width", "latent"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "width", "latent")
         long = is_count(self.length) and self.length >= 2
         require("length", self.length, long, "a whole number of 2 or more")
         require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")

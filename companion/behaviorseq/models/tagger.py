@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.crf import LinearChainCRF
 from behaviorseq.models.network import ROWS, Dropout
 from behaviorseq.training.checkpoint import fingerprint
@@ -183,9 +183,7 @@ class SequenceTagger:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("width", "inner", "length"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "width", "inner", "length")
         require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
         known = self.context in get_args(Context)
         require("context", self.context, known, f"one of {get_args(Context)}")

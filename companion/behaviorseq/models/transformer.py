@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import check_counts, is_count, require
 from behaviorseq.models.network import Dropout, SequenceNetwork
 
 BlockKind = Literal["plain", "ligr"]
@@ -238,9 +238,7 @@ class SASRec(SequenceNetwork):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        for name in ("layers", "heads"):
-            value = getattr(self, name)
-            require(name, value, is_count(value), "a whole number of 1 or more")
+        check_counts(self, "layers", "heads")
         inner = self.inner
         require("inner", inner, inner is None or is_count(inner), "1 or more, or None")
         divides = self.width % self.heads == 0

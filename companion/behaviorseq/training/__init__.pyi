@@ -19,6 +19,7 @@ from .losses import SampledSoftmax as SampledSoftmax
 from .losses import full_softmax as full_softmax
 from .losses import generalised_bce as generalised_bce
 from .losses import sampled_softmax as sampled_softmax
+from .streamed import StreamedBatches as StreamedBatches
 from .tasks import MASKED as MASKED
 from .tasks import MaskedItems as MaskedItems
 from .tasks import Prefixes as Prefixes

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Windows = Literal["all", "last"]
 POOL = 32  # batches whose rows are sorted by length together
+NOTHING = "no history has two events: there is no next item to learn from"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,10 @@ class Task(ABC):
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give the starts and lengths of the windows; ``length`` is the most of the latter."""
         return _cut(offsets, length, windows)
+
+    def count(self, lengths: NDArray[np.int64], length: int, windows: Windows) -> NDArray[np.int64]:
+        """Give how many windows :meth:`cut` makes of histories of these lengths."""
+        return count_windows(lengths, length, windows)
 
     def weights(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give how many targets each window has, up to a common factor."""
@@ -159,14 +164,11 @@ class Batches:
         task: Task | None = None,
         seed: int = 0,
     ) -> None:
-        if windows not in get_args(Windows):
-            raise ValueError(f"windows must be one of {get_args(Windows)}, got {windows!r}")
-        if batch_size < 1 or length < 1:
-            raise ValueError(f"batch_size and length must be 1 or more: {batch_size}, {length}")
+        check_options(batch_size, length, windows)
         self.items, self.task = sequences.items, task or NextItem()
         self.starts, self.lengths = self.task.cut(sequences.offsets, length, windows)
         if not len(self.starts):
-            raise ValueError("no history has two events: there is no next item to learn from")
+            raise ValueError(NOTHING)
         self.weights = self.task.weights(self.lengths)
         self.batch_size, self.seed = batch_size, seed
 
@@ -233,14 +235,32 @@ def padded(
     return rows, mask
 
 
+def check_options(batch_size: int, length: int, windows: Windows) -> None:
+    """Refuse options of batches that are out of range."""
+    if windows not in get_args(Windows):
+        raise ValueError(f"windows must be one of {get_args(Windows)}, got {windows!r}")
+    if batch_size < 1 or length < 1:
+        raise ValueError(f"batch_size and length must be 1 or more: {batch_size}, {length}")
+
+
+def count_windows(lengths: NDArray[np.int64], length: int, windows: Windows) -> NDArray[np.int64]:
+    """Count the windows that histories of these lengths are cut into, shape (n_rows,).
+
+    Examples
+    --------
+    >>> count_windows(np.array([0, 1, 2, 4, 6]), 3, "all")
+    array([0, 0, 1, 1, 2])
+    """
+    n_windows = -(-np.maximum(lengths - 1, 0) // length)
+    return np.minimum(n_windows, 1) if windows == "last" else n_windows
+
+
 def _cut(
     offsets: NDArray[np.int64], length: int, windows: Windows
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give the first input and the number of inputs of each window, one row's after another's."""
     inputs = np.maximum(np.diff(offsets) - 1, 0)
-    n_windows = -(-inputs // length)
-    if windows == "last":
-        n_windows = np.minimum(n_windows, 1)
+    n_windows = count_windows(np.diff(offsets), length, windows)
     row = np.repeat(np.arange(len(inputs)), n_windows)
     from_end = np.arange(len(row)) - np.repeat(np.cumsum(n_windows) - n_windows, n_windows)
     stop = offsets[row] + inputs[row] - from_end * length

@@ -11,6 +11,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from behaviorseq.shards import Shards
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -86,10 +88,12 @@ class Run:
         self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def fingerprint(sequences: Sequences) -> list[int]:
+def fingerprint(train: Sequences | Shards) -> list[int | str]:
     """Tell histories from others: numbers of rows, items and events, and a checksum."""
-    events = zlib.crc32(sequences.offsets.tobytes(), zlib.crc32(sequences.items.tobytes()))
-    return [len(sequences), sequences.n_items, sequences.n_events, events]
+    if isinstance(train, Shards):
+        return [train.n_users, train.n_items, train.n_events, train.digest]
+    events = zlib.crc32(train.offsets.tobytes(), zlib.crc32(train.items.tobytes()))
+    return [len(train), train.n_items, train.n_events, events]
 
 
 def write_tensors(path: Path, tensors: dict[str, torch.Tensor], scalars: dict[str, Any]) -> None:

@@ -13,13 +13,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from behaviorseq.training.batches import Batches, Windows
+from behaviorseq.training.batches import Windows
 from behaviorseq.training.checkpoint import Run, fingerprint
+from behaviorseq.training.streamed import batches_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from behaviorseq.sequences import Sequences
+    from behaviorseq.shards import Shards
     from behaviorseq.training.batches import Batch, Task
     from behaviorseq.training.losses import Loss
 
@@ -114,7 +116,7 @@ class Training:
 def fit_network(
     network: torch.nn.Module,
     loss: Loss,
-    train: Sequences,
+    train: Sequences | Shards,
     training: Training,
     *,
     length: int = 50,
@@ -135,8 +137,8 @@ def fit_network(
         ``network.items.weight``, shape (n_items, d).
     loss : Loss
         What to minimise.
-    train : Sequences
-        Training histories.
+    train : Sequences or Shards
+        Training histories, in memory or on disk; see :class:`StreamedBatches`.
     training : Training
         Settings of the loop.
     length : int
@@ -169,7 +171,7 @@ def fit_network(
     FloatingPointError
         If the loss is no longer a finite number.
     """
-    batches = Batches(
+    batches = batches_of(
         train,
         batch_size=training.batch_size,
         length=length,
@@ -203,9 +205,9 @@ def fit_network(
     )
 
 
-def prepare_loss(loss: Loss, train: Sequences, training: Training) -> None:
+def prepare_loss(loss: Loss, train: Sequences | Shards, training: Training) -> None:
     """Tell a loss how often each item occurs, on the device where training will be."""
-    counts = torch.from_numpy(np.bincount(train.items, minlength=train.n_items))
+    counts = torch.from_numpy(train.item_counts)
     loss.prepare(counts.to(choose_device(training.device)))
 
 

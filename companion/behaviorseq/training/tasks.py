@@ -91,14 +91,17 @@ class Prefixes(Task):
         self, offsets: NDArray[np.int64], length: int, windows: Windows
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give a window for each target, with up to ``length`` events before it."""
-        n_targets = np.maximum(np.diff(offsets) - 1, 0)
-        if windows == "last":
-            n_targets = np.minimum(n_targets, length)
+        n_targets = self.count(np.diff(offsets), length, windows)
         row = np.repeat(np.arange(len(n_targets)), n_targets)
         back = np.arange(len(row)) - np.repeat(np.cumsum(n_targets) - n_targets, n_targets)
         target = offsets[row + 1] - 1 - back
         starts = np.maximum(target - length, offsets[row])
         return starts, target - starts
+
+    def count(self, lengths: NDArray[np.int64], length: int, windows: Windows) -> NDArray[np.int64]:
+        """Give the number of targets, all but the first event; of ``length`` with "last"."""
+        n_targets = np.maximum(lengths - 1, 0)
+        return np.minimum(n_targets, length) if windows == "last" else n_targets
 
     def weights(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give 1 for each window."""

@@ -45,6 +45,22 @@ def test_the_interval_is_that_of_a_plain_bootstrap():
     assert auc_interval(happened, scores, seed=1) != found
 
 
+def test_rows_of_one_user_are_drawn_together():
+    happened, good, worse = example()
+    users = np.arange(len(good)) // 4  # four rows each, which say the same
+    first = np.repeat(np.arange(0, len(good), 4), 4)
+    labels, scores = happened[first], good[first]
+    found = auc_interval(labels, scores, users=users)
+    alone = auc_interval(labels[::4], scores[::4])
+    assert found == pytest.approx(alone)
+    assert found.high - found.low > 1.5 * np.ptp(auc_interval(labels, scores)[1:])
+    assert auc_interval(happened, good, users=np.arange(len(good))) == auc_interval(happened, good)
+    test = auc_test(labels, scores, worse[first], users=[f"user {u:03}" for u in users])
+    assert test == pytest.approx(auc_test(labels[::4], scores[::4], worse[first][::4]))
+    with pytest.raises(ValueError, match="each label needs its user"):
+        auc_interval(happened, good, users=users[1:])
+
+
 def test_a_better_score_is_told_from_a_worse_one_and_not_from_itself():
     happened, good, worse = example()
     test = auc_test(happened, good, worse)

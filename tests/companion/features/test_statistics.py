@@ -4,14 +4,15 @@ import itertools
 import math
 from collections import Counter
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from behaviorseq import simulate
-from behaviorseq.features import user_statistics
+from behaviorseq.features import purchase_statistics, user_statistics, value_statistics
 
 BEHAVIORS = ("view", "click", "cart", "purchase")
 START = pd.Timestamp("2024-01-01")
@@ -20,10 +21,12 @@ A_DAY = pd.Timedelta(days=1)
 
 
 def log_of(rows):
-    table = pd.DataFrame(rows, columns=["user", "item", "hour", "behavior"])
-    return table.assign(
-        time=START + pd.to_timedelta(table.pop("hour"), unit="h"), kind=table["item"] % 3
+    """Make a log; every fifth item has no kind."""
+    table = pd.DataFrame(
+        rows, columns=["user", "item", "hour", "behavior", "value"][: len(rows[0])]
     )
+    kind = (table["item"] % 3).where(table["item"] % 5 > 0)
+    return table.assign(time=START + pd.to_timedelta(table.pop("hour"), unit="h"), kind=kind)
 
 
 def by_hand(log, user):
@@ -42,26 +45,79 @@ def by_hand(log, user):
     dates = sorted({e.time.date() for e in past})
     gaps = [(b - a).days for a, b in itertools.pairwise(dates)]
     found |= {"active_days": len(dates), "mean_gap": np.mean(gaps) if gaps else math.nan}
-    shares = np.array(list(Counter(e.kind for e in past).values())) / len(past)
-    found["entropy"] = -sum(share * math.log2(share) for share in shares)
+    kinds = Counter(e.kind for e in past if e.kind == e.kind)
+    shares = np.array(list(kinds.values())) / max(sum(kinds.values()), 1)
+    found["entropy"] = -sum(s * math.log2(s) for s in shares) if kinds else math.nan
     return found
 
 
+def purchases_by_hand(log, user):
+    """Gather the purchases that share their time, then average."""
+    baskets = {}
+    for e in log.itertuples():
+        if e.user == user and e.behavior == "purchase" and e.time < MOMENT:
+            baskets.setdefault(e.time, []).append(0 if math.isnan(e.value) else e.value)
+    amount = sum(map(sum, baskets.values())) / len(baskets)
+    last = (MOMENT - max(baskets)) / A_DAY
+    return {"recency": last, "frequency": len(baskets), "monetary": amount}
+
+
+def values_by_hand(log, user):
+    past = log[(log["user"] == user) & (log["time"] < MOMENT)]
+    values = past["value"].dropna().to_numpy()
+    mean, deviation = values.mean(), values.std()
+    variation = deviation / mean if mean else math.nan
+    return {"value_mean": mean, "value_deviation": deviation, "value_variation": variation}
+
+
+def check(frame, log):
+    """Compare all three functions with the loops, for whom they speak of and in what they say."""
+    past = log[log["time"] < MOMENT]
+    bought = past["behavior"] == "purchase"
+    for found, loop, users in (
+        (user_statistics(frame, MOMENT, category="kind"), by_hand, past["user"]),
+        (value_statistics(frame, MOMENT), values_by_hand, past.loc[past["value"].notna(), "user"]),
+        (purchase_statistics(frame, MOMENT), purchases_by_hand, past.loc[bought, "user"]),
+    ):
+        table = indexed(found)
+        assert table.index.tolist() == sorted(users.unique())
+        for user, row in table.iterrows():
+            expected = pd.Series(loop(log, user)).astype(float)
+            assert sorted(row.index) == sorted(expected.index)
+            np.testing.assert_allclose(row[expected.index].astype(float), expected, atol=1e-12)
+
+
+def indexed(table):
+    """Give the table of any engine as pandas, users as the index."""
+    frame = nw.from_native(table).lazy().collect().to_pandas()
+    return frame.set_index("user").sort_index() if "user" in frame else frame
+
+
+# Few hours and items: events share their time, and some are there twice. Amounts and behaviors
+# may be missing.
 EVENTS = st.tuples(
-    st.integers(0, 4), st.integers(0, 9), st.integers(0, 400), st.sampled_from(BEHAVIORS)
+    st.integers(0, 4),
+    st.integers(0, 9),
+    st.integers(0, 66).map(lambda quarter: 6 * quarter),
+    st.sampled_from([*BEHAVIORS, None]),
+    st.one_of(st.just(math.nan), st.integers(0, 9).map(float)),
 )
+LOGS = st.lists(EVENTS, max_size=40).map(lambda rows: log_of([*rows, (9, 0, 0, "purchase", 3.0)]))
 
 
-@given(st.lists(EVENTS, min_size=1, max_size=40))
-@settings(max_examples=40, deadline=None)
-def test_each_feature_is_what_a_loop_counts(rows):
-    log = log_of([*rows, (9, 0, 0, "view")])  # somebody was there before the moment
-    found = user_statistics(log, MOMENT, category="kind")
-    assert found.index.tolist() == sorted(set(log.user[log.time < MOMENT]))
-    for user, row in found.iterrows():
-        expected = pd.Series(by_hand(log, user))
-        assert sorted(row.index) == sorted(expected.index)
-        np.testing.assert_allclose(row[expected.index], expected.astype(float), atol=1e-12)
+@pytest.mark.parametrize("engine", ["pandas", "polars", "polars lazy", "duckdb"])
+@given(log=LOGS)
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+def test_each_feature_is_what_a_loop_counts(engine, log, engines):
+    check(engines[engine](log), log)
+
+
+def test_spark_counts_what_a_loop_counts(on_spark):
+    rng = np.random.default_rng(4)
+    columns = [rng.integers(0, 5, 40), rng.integers(0, 9, 40), rng.integers(0, 60, 40) * 6]
+    columns += [rng.choice([*BEHAVIORS, None], 40), rng.choice([np.nan, 0.0, 2.0, 5.0], 40)]
+    log = log_of(list(zip(*columns, strict=True)))
+    check(on_spark(log), log)
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +176,8 @@ def test_behaviors_that_are_not_counted_have_no_rate():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda log: log.drop(columns="item"), r"columns \['item'\] are missing"),
-        (lambda log: log.assign(time=range(len(log))), "must hold datetimes, not int64"),
+        (lambda log: log.drop(columns="item"), "there is no column `item`"),
+        (lambda log: log.assign(time=range(len(log))), "must hold datetimes, and not positions"),
         (lambda log: log.assign(time=log["time"] + 99 * A_DAY), "no event lies before"),
     ],
 )
@@ -129,3 +185,11 @@ def test_a_log_that_cannot_be_read_is_refused(change, message):
     log = log_of([(1, 0, 0, "view"), (2, 1, 5, "click")])
     with pytest.raises(ValueError, match=message):
         user_statistics(change(log), MOMENT)
+
+
+def test_missing_users_and_times_are_refused(engines):
+    log = log_of([(user, 0, 5, "view") for user in range(4)])
+    log["user"] = log["user"].astype(float).where(log["user"] > 0)
+    for make in engines.values():
+        with pytest.raises(ValueError, match="the user is missing"):
+            user_statistics(make(log), MOMENT)

@@ -14,7 +14,6 @@ from behaviorseq.models.graph import (
     decayed_mean,
     normalized,
 )
-from behaviorseq.models.neighbors import transitions
 from behaviorseq.training import FullSoftmax, Training, padded
 from behaviorseq.training.fit import item_vectors
 
@@ -33,72 +32,6 @@ def weighted_graph(n=7, seed=0):
     dense = np.triu(dense, 1)
     dense[:, -1] = 0
     return sp.csr_array(dense + dense.T)
-
-
-def counted(log, steps):
-    """Count pairs at most so many events apart, in a loop."""
-    counts = np.zeros((log.n_items, log.n_items))
-    for row in range(len(log)):
-        items = log[row]
-        for i in range(len(items)):
-            for s in range(1, min(steps, len(items) - 1 - i) + 1):
-                counts[items[i], items[i + s]] += 1 / s
-    return counts
-
-
-@pytest.mark.parametrize("steps", [1, 3, 50])
-def test_the_item_graph_equals_a_loop(steps, make_log):
-    log = make_log(longest=12)
-    counts = counted(log, steps)
-    np.testing.assert_allclose(transitions(log, steps).toarray(), counts, rtol=1e-6)
-    both = counts + counts.T
-    np.fill_diagonal(both, 0)
-    graph = item_graph(log, steps=steps, neighbors=None)
-    np.testing.assert_allclose(graph.toarray(), both, rtol=1e-6)
-    assert graph.dtype == np.float32
-
-
-@pytest.mark.parametrize("k", [1, 2, 4])
-def test_only_the_strongest_edges_of_either_end_are_kept(k, make_log):
-    log = make_log(3, n_users=40, n_items=14)
-    everything = item_graph(log, neighbors=None).toarray()
-    degree = everything.sum(axis=1)
-    cosine = everything / np.sqrt(np.outer(degree, degree) + 1e-30)
-    strong = np.zeros_like(everything, dtype=bool)
-    for i in range(len(strong)):
-        best = sorted(np.flatnonzero(everything[i]), key=lambda j: (-cosine[i, j], j))[:k]
-        strong[i, best] = True
-    graph = item_graph(log, neighbors=k)
-    np.testing.assert_allclose(graph.toarray(), everything * (strong | strong.T), rtol=1e-6)
-    assert graph.nnz < (everything > 0).sum()
-    assert (
-        np.diff(graph.indptr)[degree > 0] >= np.minimum(k, (everything > 0).sum(1)[degree > 0])
-    ).all()
-
-
-def test_the_item_graph_knows_no_user_and_refuses_nonsense(make_log):
-    log = make_log()
-    order = np.random.default_rng(0).permutation(len(log))
-    assert (item_graph(log.take(order)) != item_graph(log)).nnz == 0
-    assert item_graph(log.slice(0, 0)).nnz == 0
-    with pytest.raises(ValueError, match="steps must be"):
-        item_graph(log, steps=0)
-    with pytest.raises(ValueError, match="neighbors must be"):
-        item_graph(log, neighbors=0)
-
-
-@pytest.mark.parametrize("self_loops", [True, False])
-def test_the_normalised_graph_equals_the_equation(self_loops):
-    graph = weighted_graph()
-    dense = graph.toarray() + self_loops * np.eye(7)
-    degree = dense.sum(axis=1)
-    root = np.diag(np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1e-30)), 0))
-    ours = normalized(graph, self_loops=self_loops)
-    np.testing.assert_allclose(ours.toarray(), root @ dense @ root, rtol=1e-6)
-    eigenvalues = np.linalg.eigvalsh(ours.toarray().astype(np.float64))
-    assert eigenvalues.max() == pytest.approx(1, abs=1e-6)
-    assert eigenvalues.min() >= -1 - 1e-6
-    assert (ours.toarray()[-1] == (np.arange(7) == 6) * self_loops).all()
 
 
 def test_propagation_equals_a_dense_product_in_value_and_gradient():
