@@ -6,6 +6,8 @@ from .batches import Batches as Batches
 from .batches import NextItem as NextItem
 from .batches import Task as Task
 from .batches import padded as padded
+from .distributed import Processes as Processes
+from .distributed import processes as processes
 from .fit import Training as Training
 from .fit import choose_device as choose_device
 from .fit import fit_network as fit_network

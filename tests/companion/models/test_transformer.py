@@ -58,7 +58,8 @@ def torch_layer(block, width, heads, inner):
         for theirs, ours in norms:
             ours.weight.uniform_(0.5, 1.5)
             theirs.load_state_dict(ours.state_dict())
-    return layer, pairs
+    normal = [(getattr(t, x), getattr(o, x)) for t, o in norms for x in ("weight", "bias")]
+    return layer, [*pairs, *normal]
 
 
 def test_a_block_equals_torchs_layer_in_value_and_gradient():
@@ -71,6 +72,7 @@ def test_a_block_equals_torchs_layer_in_value_and_gradient():
     direction = torch.randn_like(ours)
     (ours * direction).sum().backward()
     (theirs * direction).sum().backward()
+    assert {id(own) for _, own in pairs} == {id(own) for own in block.parameters()}
     for parameter, own in pairs:
         torch.testing.assert_close(own.grad, parameter.grad)
 
