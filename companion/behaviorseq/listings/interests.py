@@ -47,7 +47,8 @@ class GCN(layers.Layer):  # type: ignore[misc]  # Keras ships no types
         """Mix the vectors of each node and its neighbors, (n, nodes, features) in."""
         rows, columns = self.edges[:2].astype(np.int32)
         nodes = ops.transpose(ops.matmul(x, self.kernel), (1, 0, 2))  # (nodes, n, units)
-        sent = ops.take(nodes, columns, axis=0) * self.edges[2].astype(np.float32)[:, None, None]
+        weights = ops.cast(ops.convert_to_tensor(self.edges[2]), x.dtype)
+        sent = ops.take(nodes, columns, axis=0) * ops.reshape(weights, (-1, 1, 1))
         mixed = ops.segment_sum(sent, rows, num_segments=x.shape[1])
         return ops.relu(ops.transpose(mixed, (1, 0, 2)) + self.bias)
 

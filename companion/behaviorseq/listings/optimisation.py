@@ -140,6 +140,15 @@ def q_targets(
     References
     ----------
     Mnih et al., Human-level control through deep reinforcement learning, Nature 518, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from behaviorseq import listings
+    >>> target = listings.reinforcement(user_features=6, item_features=4)
+    >>> states, items = np.ones((2, 6)), np.eye(4)
+    >>> listings.q_targets(target, [1.0, 3.0], states, items, last=[True, True]).tolist()
+    [1.0, 3.0]
     """
     users, actions = (np.asarray(each, dtype=np.float32) for each in (next_users, items))
     pairs = [np.repeat(users, len(actions), axis=0), np.tile(actions, (len(users), 1))]
