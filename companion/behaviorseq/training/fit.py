@@ -15,6 +15,7 @@ import torch
 
 from behaviorseq.training.batches import Windows
 from behaviorseq.training.checkpoint import Run, fingerprint
+from behaviorseq.training.distributed import processes
 from behaviorseq.training.streamed import batches_of
 
 if TYPE_CHECKING:
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
     from behaviorseq.sequences import Sequences
     from behaviorseq.shards import Shards
-    from behaviorseq.training.batches import Batch
+    from behaviorseq.training.batches import Batch, Task
     from behaviorseq.training.losses import Loss
 
     Progress = Callable[[Iterable[int], str], Iterable[int]]
+    Log = Callable[[dict[str, Any]], None]
 
 Schedule = Literal["constant", "cosine"]
 
@@ -119,12 +121,14 @@ def fit_network(
     training: Training,
     *,
     length: int = 50,
+    task: Task | None = None,
     identity: dict[str, Any] | None = None,
     validate: Callable[[], float] | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
+    log: Log | None = None,
 ) -> pd.DataFrame:
-    """Train a network to predict the next item after every event; see :func:`run_epochs`.
+    """Train a network to predict items of histories; see :func:`run_epochs`.
 
     Parameters
     ----------
@@ -140,6 +144,8 @@ def fit_network(
         Settings of the loop.
     length : int
         Most events that the network reads.
+    task : Task, optional
+        What of a history is input and what target: the next item after every event if None.
     identity : dict, optional
         What else must be the same for a checkpoint to be taken up, as JSON.
     validate : callable, optional
@@ -149,6 +155,8 @@ def fit_network(
         Folder to keep the state of the run in.
     progress : callable, optional
         Such as :func:`behaviorseq.notebook.progress`.
+    log : callable, optional
+        Gets the row of each epoch when it is over, as a dict; such as :class:`TensorBoard`.
 
     Returns
     -------
@@ -169,13 +177,14 @@ def fit_network(
         batch_size=training.batch_size,
         length=length,
         windows=training.windows,
+        task=task,
         seed=training.seed,
     )
     prepare_loss(loss, train, training)
 
     def step(batch: Batch, done: float) -> tuple[torch.Tensor, int]:
         hidden = network(batch.items, batch.mask)  # (n_rows, longest, d)
-        value = loss(hidden[batch.mask], item_vectors(network), batch.targets)  # of (n_events, d)
+        value = loss(hidden[batch.asked], item_vectors(network), batch.targets)  # of (n, d)
         return value, len(batch.targets)
 
     return run_epochs(
@@ -183,11 +192,17 @@ def fit_network(
         step,
         batches,
         training,
-        identity={"loss": repr(loss), "length": length, "data": fingerprint(train)}
+        identity={
+            "loss": repr(loss),
+            "length": length,
+            "task": repr(batches.task),
+            "data": fingerprint(train),
+        }
         | (identity or {}),
         validate=validate,
         checkpoint=checkpoint,
         progress=progress,
+        log=log,
     )
 
 
@@ -217,8 +232,12 @@ def run_epochs(
     validate: Callable[[], float] | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
+    log: Log | None = None,
 ) -> pd.DataFrame:
     """Train any network on any batches: the loop under :func:`fit_network`.
+
+    Started by ``accelerate launch`` in several processes, they train together, each on its own
+    GPU; see :mod:`behaviorseq.training.distributed`. The first alone validates, logs and saves.
 
     What happens in an epoch depends on the weights, the seed and the number of the epoch alone.
     So a run that is stopped, at any moment, and started again with the same ``checkpoint``
@@ -237,7 +256,7 @@ def run_epochs(
         Settings of the loop; ``windows`` is the business of ``batches``.
     identity : dict
         What else must be the same for a checkpoint to be taken up, as JSON.
-    validate, checkpoint, progress
+    validate, checkpoint, progress, log
         As for :func:`fit_network`.
 
     Returns
@@ -252,29 +271,33 @@ def run_epochs(
     FloatingPointError
         If the loss is no longer a finite number.
     """
-    device = choose_device(training.device)
+    device, team = choose_device(training.device), processes()
     network.to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), training.learning_rate, weight_decay=training.weight_decay, fused=True
     )
-    run = Run(network, optimizer, {"training": asdict(training), **identity})
+    identity = {"training": asdict(training), "processes": team.count, **identity}
+    run = Run(network, optimizer, identity)
     if checkpoint is not None:
         run.restore(Path(checkpoint))
+    team.same_weights(network)
     epochs: Iterable[int] = range(len(run.history), training.epochs)
-    for epoch in epochs if progress is None else progress(epochs, "Epochs"):
+    for epoch in progress(epochs, "Epochs") if progress and team.first else epochs:
         if run.stale() >= training.patience:
             break
         start = time.perf_counter()
-        with seeded(training.seed, epoch):
+        with seeded(training.seed, epoch, *range(team.rank)):  # other dropout and negatives
             mean = _one_epoch(network, step, optimizer, batches, training, epoch, device)
         row = {"epoch": epoch + 1, "loss": mean, "seconds": time.perf_counter() - start}
-        if validate is not None:
+        if validate is not None and team.first:
             network.eval()
             start = time.perf_counter()
             row["validation"] = validate()
             row["validation_seconds"] = time.perf_counter() - start
-        run.add(row)  # a logger such as TensorBoard's belongs here
-        if checkpoint is not None:
+        run.add(team.from_first(row))
+        if log is not None and team.first:  # before saving: a run stopped in between logs again
+            log(row)
+        if checkpoint is not None and team.first:
             run.save(Path(checkpoint))
     if run.best:
         network.load_state_dict(run.best)
@@ -293,22 +316,23 @@ def _one_epoch(
 ) -> float:
     """Go through all batches once; return the mean loss."""
     network.train()
-    total, count = torch.zeros((), device=device), 0
+    team, total, count = processes(), torch.zeros((), device=device), 0
     autocast = training.bf16 and device.type == "cuda" and torch.cuda.is_bf16_supported()
-    for place, batch in enumerate(batches.epoch(epoch)):
-        done = (epoch + place / len(batches)) / training.epochs
+    for place, batch in enumerate(team.own(batches.epoch(epoch))):
+        done = (epoch + place * team.count / len(batches)) / training.epochs
         for group in optimizer.param_groups:
             group["lr"] = training.rate(done)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
             value, n = step(batch.to(device), done)
         optimizer.zero_grad()
-        # Several devices would average their gradients here. (torch does not annotate it.)
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()  # type: ignore[no-untyped-call]  # torch does not annotate it
+        team.average_gradients(network)
         torch.nn.utils.clip_grad_norm_(network.parameters(), training.clip)
         optimizer.step()
         total += value.detach() * n
         count += n
-    mean = total.item() / count
+    sums = team.sum(total.item(), count)
+    mean = sums[0] / sums[1]
     if not math.isfinite(mean):
         raise FloatingPointError(
             f"the loss of epoch {epoch + 1} is {mean}; lower learning_rate or clip"
@@ -319,6 +343,8 @@ def _one_epoch(
 def choose_device(name: str = "auto") -> torch.device:
     """Return the device of that name; with "auto" a GPU (CUDA, then Apple's) where there is one.
 
+    With "auto" each of several processes has its own.
+
     Examples
     --------
     >>> choose_device("cpu")
@@ -326,6 +352,8 @@ def choose_device(name: str = "auto") -> torch.device:
     """
     if name != "auto":
         return torch.device(name)
+    if own := processes().device:
+        return own
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

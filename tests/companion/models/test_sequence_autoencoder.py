@@ -64,7 +64,7 @@ def test_rows_of_a_batch_are_the_histories(make_log):
     assert sorted(seen) == sorted(tuple(log[i].tolist()) for i in range(12) if len(log[i]) > 1)
 
 
-def test_reading_and_writing_equal_a_loop_over_events():
+def test_reading_and_writing_equal_a_loop_over_events_in_value_and_gradient():
     network = net()
     items = torch.tensor([[1, 5, 2, 8], [3, 7, 0, 0]])
     mask = torch.tensor([[True] * 4, [True, True, False, False]])
@@ -72,16 +72,27 @@ def test_reading_and_writing_equal_a_loop_over_events():
     z = torch.randn(2, 3, dtype=torch.float64)
     hidden = network.decode(z, items[:, :-1])
     assert hidden.shape == (2, 4, 4)
+    ours, theirs, codes = [hidden[mask].flatten()], [], []
     for row, length in enumerate([4, 2]):
         own = network.items(items[row, :length])
         _, state = network.reader(own[None])
         both = network.posterior(state[0, 0])
-        torch.testing.assert_close(torch.cat([mean[row], log_variance[row]]), both)
+        ours += [mean[row], log_variance[row]]
         x, state = network.start[None], None
         for place in range(length):
             out, state = network.write(z[row : row + 1], x, state)
-            torch.testing.assert_close(out[0], hidden[row, place])
+            theirs.append(out[0])
             x = own[place : place + 1]
+        codes.append(both)
+    ours, theirs = torch.cat(ours), torch.cat([*theirs, *codes])
+    torch.testing.assert_close(ours, theirs)
+    direction = torch.randn_like(ours)
+    gradients = [
+        torch.autograd.grad((value * direction).sum(), list(network.parameters()))
+        for value in (ours, theirs)
+    ]
+    for mine, reference in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, reference)
 
 
 def test_what_an_event_is_drawn_from_has_not_seen_it():

@@ -1,6 +1,9 @@
 """The loop: schedule, determinism, early stopping, and checkpoints that resume bit for bit."""
 
 import json
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ import torch
 from behaviorseq import Sequences, Vocabulary
 from behaviorseq.models.transformer import Transformer
 from behaviorseq.training import (
+    MaskedItems,
     SampledSoftmax,
     Training,
     checkpoint,
@@ -175,6 +179,7 @@ def test_training_stops_early_and_keeps_the_best_weights(train):
         ({"net": network(width=4)}, "of another network"),
         ({"length": 9}, "with length 10"),
         ({"loss": SampledSoftmax(negatives=6)}, "with loss"),
+        ({"task": MaskedItems()}, "with task"),
         ({"short": True}, "with data"),
     ],
 )
@@ -188,6 +193,7 @@ def test_a_checkpoint_of_another_run_is_refused(train, tmp_path, change, message
             part,
             change.get("training") or SETTINGS,
             length=change.get("length", 10),
+            task=change.get("task"),
             checkpoint=tmp_path,
         )
 
@@ -281,6 +287,86 @@ def test_progress_is_shown_by_what_the_caller_gives(train):
 
     train_once(train, progress=progress)
     assert shown == [([0, 1, 2, 3, 4, 5], "Epochs")]
+
+
+def test_each_epoch_is_logged_before_it_is_saved(train, tmp_path):
+    logged = []
+
+    def log(row):
+        done = checkpoint.read_tensors(tmp_path / checkpoint.CHECKPOINT)[1] if logged else None
+        assert (len(done["history"]) if done else 0) == len(logged)
+        logged.append(dict(row))
+
+    _, history = train_once(train, checkpoint=tmp_path, log=log)
+    pd.testing.assert_frame_equal(pd.DataFrame(logged), history)
+
+
+CHILD = """
+import sys, numpy as np, torch
+from behaviorseq import Sequences, Vocabulary
+from behaviorseq.models.transformer import Transformer
+from behaviorseq.training import SampledSoftmax, Training, fit, fit_network
+
+rng = np.random.default_rng(0)
+train = Sequences(
+    items=rng.integers(0, 40, 1000).astype(np.int32),
+    offsets=np.arange(0, 1001, 10),
+    users=np.arange(100, dtype=np.int32),
+    user_ids=Vocabulary(np.arange(100)),
+    item_ids=Vocabulary(np.arange(40)),
+)
+torch.set_num_threads(1)
+with fit.seeded(7):
+    network = Transformer(40, width=8, length=10, dropout=0.3)
+
+def log(row):  # tell that an epoch is trained, and go on when told to
+    print(row["epoch"], flush=True)
+    sys.stdin.readline()
+
+fit_network(
+    network,
+    SampledSoftmax(negatives=5),
+    train,
+    Training(epochs=6, batch_size=4, learning_rate=0.01, schedule="cosine", device="cpu"),
+    length=10,
+    validate=lambda: -float(network.items.weight.std()),
+    checkpoint=sys.argv[1],
+    log=log,
+)
+"""
+
+
+def test_a_killed_process_ends_like_an_undisturbed_one(tmp_path):
+    """Kill it at a moment that chance sets: while it is saving, or inside an epoch."""
+
+    def start(name):
+        command = [sys.executable, "-c", CHILD, tmp_path / name]
+        return subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def finish(name):
+        child = start(name)
+        epochs = child.communicate()[0].split()
+        assert child.returncode == 0
+        return epochs, *checkpoint.read_tensors(tmp_path / name / checkpoint.CHECKPOINT)
+
+    child = start("killed")
+    for epoch in (1, 2):
+        assert child.stdout.readline() == f"{epoch}\n"
+        child.stdin.write("\n")  # it saves this epoch and begins the next
+    time.sleep(np.random.default_rng().uniform(0, 0.2))
+    child.kill()
+    child.communicate()
+    assert child.returncode != 0  # it was not over
+    rest, tensors, scalars = finish("killed")
+    every, whole, whole_scalars = finish("whole")
+    assert every == ["1", "2", "3", "4", "5", "6"]
+    assert rest == every[-len(rest) :]
+    assert 4 <= len(rest) <= 5  # it went on with the first epoch that was not saved
+    assert_same_weights(dict(sorted(tensors.items())), dict(sorted(whole.items())))
+    kept = [numbers(pd.DataFrame(s["history"])) for s in (scalars, whole_scalars)]
+    pd.testing.assert_frame_equal(*kept)
 
 
 def test_the_device_is_chosen_or_named():

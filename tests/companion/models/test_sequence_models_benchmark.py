@@ -1,0 +1,127 @@
+"""The benchmark of sequence models, and its stored results: what chose what, what beats what."""
+
+import importlib
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
+PATH = BENCHMARKS / "results/sequence_models.json"
+METRICS = ("Recall@5", "NDCG@5", "Recall@10", "NDCG@10")
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return json.loads(PATH.read_text(encoding="utf-8"))
+
+
+def test_validation_chose_what_was_tested(stored):
+    for row in stored["rows"]:
+        same = ("data", "name")
+        tried = [t for t in stored["tried"] if all(t[k] == row[k] for k in same)]
+        best = max(tried, key=lambda t: t["validation"])
+        if row["seed"] == 0:
+            assert row["settings"] == best["settings"]
+            assert row["validation"] == best["validation"]  # the same run again
+        else:  # another seed is all that differs
+            assert row["settings"] == best["settings"].replace("seed=0", f"seed={row['seed']}")
+
+
+def test_no_test_target_was_looked_at_to_choose(stored):
+    assert stored["tried"]
+    assert not any(metric in tried for tried in stored["tried"] for metric in METRICS)
+
+
+def test_each_row_is_there_once_and_its_intervals_hold_its_values(stored):
+    keys = [(row["data"], row["name"], row["seed"]) for row in stored["rows"]]
+    assert len(set(keys)) == len(keys)
+    for row in stored["rows"]:
+        for metric in METRICS:
+            low, high = row["intervals"][metric]
+            assert low < row[metric] < high
+        assert row["Recall@5"] < row["Recall@10"]
+        if row["data"] == "amazon-beauty":
+            assert row["users"] == 22_363
+
+
+def test_neighbours_beat_popularity_on_beauty(stored):
+    best = {row["name"]: row for row in stored["rows"] if row["data"] == "amazon-beauty"}
+    low, _ = best["Item-kNN"]["intervals"]["NDCG@10"]
+    assert low > best["Popularity"]["intervals"]["NDCG@10"][1]
+    # the other benchmark of this log fits and measures popularity alike
+    other = json.loads(PATH.with_name("amazon_beauty.json").read_text(encoding="utf-8"))["rows"]
+    twin = next(r for r in other if r["model"] == "Popularity()" and r["fitted_on"] == "train")
+    assert best["Popularity"]["NDCG@10"] == twin["NDCG@10"]
+
+
+def test_it_says_where_it_comes_from(stored):
+    assert stored["command"] == "python benchmarks/sequence_models.py"
+    assert stored["data"]["amazon-beauty"]["Beauty.txt"].startswith("226cce9c3105")
+    printed = {row["model"] for row in stored["published"]}
+    assert {name for names in stored["printed_as"].values() for name in names} <= printed
+
+
+class StoppedError(Exception):
+    """Stands for a killed process."""
+
+
+@pytest.fixture
+def benchmark(monkeypatch, tmp_path):
+    """Give the script, with trainings that are written down and not done."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    script = importlib.import_module("sequence_models")
+    monkeypatch.setattr(script, "RESULTS", tmp_path)
+    monkeypatch.setattr(importlib.import_module("measure"), "RESULTS", tmp_path)
+    source = SimpleNamespace(files=[SimpleNamespace(name="log.txt", sha256="0")])
+    monkeypatch.setattr(script, "load", lambda name: SimpleNamespace(source=source))
+    script.done, script.stop_at = [], None
+
+    def measured(function, data, model, test, **options):
+        if len(script.done) == script.stop_at:
+            raise StoppedError
+        script.done.append((repr(model), test))
+        result = {"validation": 1 - abs(model.training.weight_decay - 0.3), "train_seconds": 60}
+        if test:
+            result |= dict.fromkeys(METRICS, 0.1)
+        result = SimpleNamespace(result=result, median_seconds=1, median_cpu_seconds=1)
+        result.peak_bytes = 0
+        return result
+
+    monkeypatch.setattr(script, "measured", measured)
+    return script
+
+
+NAME = "SASRec, sampled softmax"
+
+
+@pytest.mark.parametrize("stop_at", [0, 1, 3, 4, 5])
+def test_a_stopped_benchmark_goes_on_with_the_next_row(benchmark, stop_at):
+    whole = benchmark.Results()
+    benchmark.assess(whole, "shop", NAME, 3)
+    expected, file = list(benchmark.done), benchmark.RESULTS / "sequence_models.json"
+    text = file.read_text(encoding="utf-8")
+    file.unlink()
+    benchmark.done.clear()
+    benchmark.stop_at = stop_at
+    with pytest.raises(StoppedError):
+        benchmark.assess(benchmark.Results(), "shop", NAME, 3)
+    assert len(benchmark.done) == stop_at
+    benchmark.stop_at = None
+    benchmark.assess(benchmark.Results(), "shop", NAME, 3)
+    assert benchmark.done == expected  # each once
+    assert file.read_text(encoding="utf-8") == text
+
+
+def test_the_best_on_validation_is_tested_with_each_seed(benchmark):
+    benchmark.assess(benchmark.Results(), "shop", NAME, 3)
+    tried = [model for model, test in benchmark.done if not test]
+    tested = [model for model, test in benchmark.done if test]
+    assert tried == [repr(model) for model in benchmark.MODELS[NAME]]
+    (best,) = (model for model in tried if "weight_decay=0.3" in model)
+    assert tested == [best.replace("seed=0", f"seed={seed}") for seed in (0, 1, 2)]
+    results = benchmark.Results()
+    results.forget("shop", [NAME])
+    assert not results.rows
+    assert not results.tried
