@@ -1,8 +1,8 @@
 """All families of sequence models on one task, settings chosen on validation.
 
 Run ``python benchmarks/model_families.py``: the shop, some five minutes of one core. Each family is
-stored when it is done, and a later run goes on from there; ``--again`` begins anew. ``--data`` names
-another log, which comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
+stored when it is done, and a later run goes on from there; ``--again`` begins anew. Another log is
+named by ``--data``; it comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
 
 Protocol: what comes next, all items ranked, NDCG@10. 'shop': clicks of the simulated shop; users
 are dealt out, half to learn from, a tenth for validation, the rest for the test; of each the last
