@@ -16,6 +16,7 @@ from .evaluation import paired_test as paired_test
 from .evaluation import shuffle_test as shuffle_test
 from .events import read_events as read_events
 from .events import validate as validate
+from .explain import gradient_norms as gradient_norms
 from .features import daily_counts as daily_counts
 from .features import item_graph as item_graph
 from .features import user_statistics as user_statistics
