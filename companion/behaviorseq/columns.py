@@ -129,7 +129,11 @@ def factorized(column: nw.Series[Any], *, sort: bool = False) -> tuple[NDArray[A
         return codes, entries
     if column.implementation.is_polars():
         different = column.drop_nulls().unique()
-        numbers, kinds = _place_of_categories(column, different), plain(different)
+        numbers, kinds = category_numbers(column), plain(different)
+        known = category_numbers(different)
+        place = np.full(int(known.max(initial=-1)) + 2, -1)  # the last for -1, a missing entry
+        place[known] = np.arange(len(known))
+        numbers = place[numbers]
     else:
         numbers, categories = pd.factorize(column.to_pandas())
         kinds = categories.astype(categories.categories.dtype)
@@ -137,18 +141,17 @@ def factorized(column: nw.Series[Any], *, sort: bool = False) -> tuple[NDArray[A
     return np.append(codes, -1)[numbers], entries
 
 
-def _place_of_categories(column: nw.Series[Any], different: nw.Series[Any]) -> NDArray[Any]:
-    """Give the place of each entry of a Polars column among the different ones; -1 if missing."""
+def group_numbers(column: nw.Series[Any]) -> NDArray[Any]:
+    """Give equal entries of a column equal numbers of 0 or more, not all in use; -1 if missing."""
+    if column.implementation.is_polars() and column.dtype in (nw.Categorical, nw.Enum):
+        return category_numbers(column)
+    return factorized(column)[0]
 
-    def numbers(series: nw.Series[Any]) -> NDArray[Any]:
-        own: nw.Series[Any] = nw.from_native(series.to_native().to_physical(), series_only=True)
-        return own.cast(nw.Int64()).fill_null(-1).to_numpy()
 
-    known = numbers(different)
-    place = np.full(int(known.max(initial=-1)) + 2, -1)
-    place[known] = np.arange(len(known))
-    places: NDArray[Any] = place[numbers(column)]
-    return places
+def category_numbers(column: nw.Series[Any]) -> NDArray[Any]:
+    """Give the numbers that Polars has for the categories of a column; -1 for a missing one."""
+    numbers: nw.Series[Any] = nw.from_native(column.to_native().to_physical(), series_only=True)
+    return numbers.cast(nw.Int64()).fill_null(-1).to_numpy()
 
 
 def plain(column: nw.Series[Any]) -> Any:

@@ -133,8 +133,7 @@ def _core(
 
 def _frequent_rows(frame: Any, name: str, least: int) -> Any:
     """Keep the rows of a dataframe in memory whose entry is frequent, in their order."""
-    (n,) = unused(frame, "n")
-    return frame.with_columns(nw.len().over(name).alias(n)).filter(nw.col(n) >= least).drop(n)
+    return frame.filter(nw.len().over(name) >= least)
 
 
 def _frequent(frame: Any, name: str, least: int) -> tuple[Any, int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 import numpy as np
 
-from behaviorseq.columns import factorized
+from behaviorseq.columns import group_numbers
 from behaviorseq.sequences import history_order
 
 from .frames import (
@@ -81,9 +81,9 @@ def sessionise(
 
 def _numbered(frame: Any, longest: timedelta | int, column: str) -> Any:
     """Count sessions in memory, where one sort serves all steps."""
-    user, users = factorized(frame["user"])
+    user = group_numbers(frame["user"])
     at = frame.select(ticks(frame).alias("at"))["at"].to_numpy()
-    order = history_order(user.astype(np.int32), at, len(users))
+    order = history_order(user.astype(np.int32), at, int(user.max(initial=-1)) + 1)
     user, at = user[order], at[order]
     same = user[1:] == user[:-1]
     passed = np.zeros(len(user), dtype=np.int64)
