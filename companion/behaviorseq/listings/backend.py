@@ -22,6 +22,6 @@ else:
 __all__ = ["inputs", "keras", "layers", "ops"]
 
 
-def inputs(*sizes: str | int) -> Any:
-    """Make an input of sizes given as name, size, name, size, after checking them."""
-    return keras.Input(tuple(whole(str(n), s, 1) for n, s in zip(*[iter(sizes)] * 2, strict=True)))
+def inputs(**sizes: int) -> Any:
+    """Make an input of the given sizes, after checking them."""
+    return keras.Input(tuple(whole(name, size, 1) for name, size in sizes.items()))

@@ -106,7 +106,7 @@ def gcn(
     """
     hat = normalized(adjacency).tocoo()
     model = keras.Sequential()
-    model.add(inputs("nodes", hat.shape[0], "features", features))
+    model.add(inputs(nodes=hat.shape[0], features=features))
     model.add(GCN(whole("units", units, 1), np.stack([hat.row, hat.col, hat.data])))
     model.add(layers.Dropout(0.2))
     model.add(layers.Dense(whole("num_interests", num_interests, 2), activation="softmax"))
@@ -156,7 +156,7 @@ def variational_encoder(
     timesteps: int, features: int, latent_dim: int, *, units: int = 64
 ) -> keras.Model:
     """Build the encoder of :func:`vae`: a window in, a draw from its distribution out."""
-    window = inputs("timesteps", timesteps, "features", features)
+    window = inputs(timesteps=timesteps, features=features)
     read = layers.LSTM(whole("units", units, 1), name="reader")(window)
     mean = layers.Dense(whole("latent_dim", latent_dim, 1), name="mean")(read)
     log_variance = layers.Dense(latent_dim, name="log_variance")(read)
@@ -168,7 +168,7 @@ def variational_decoder(
     latent_dim: int, features: int, timesteps: int, *, units: int = 64
 ) -> keras.Model:
     """Build the decoder of :func:`vae`: a point in, the probabilities of a window out."""
-    z = inputs("latent_dim", latent_dim)
+    z = inputs(latent_dim=latent_dim)
     repeated = layers.RepeatVector(whole("timesteps", timesteps, 1))(z)
     states = layers.LSTM(whole("units", units, 1), return_sequences=True, name="writer")(repeated)
     window = layers.Dense(whole("features", features, 1), activation="sigmoid")(states)

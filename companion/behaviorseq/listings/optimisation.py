@@ -49,7 +49,7 @@ def multitask(timesteps: int, features: int, num_categories: int) -> keras.Model
     >>> {name: head.shape for name, head in model.output.items()}
     {'predictive_task': (None, 1), 'classification_task': (None, 3)}
     """
-    window = inputs("timesteps", timesteps, "features", features)
+    window = inputs(timesteps=timesteps, features=features)
     x = layers.Dense(units=128, activation="relu")(window)
     x = layers.Bidirectional(layers.LSTM(units=64, return_sequences=True))(x)
     x = layers.Flatten()(x)
@@ -95,8 +95,8 @@ def reinforcement(user_features: int, item_features: int, *, units: int = 64) ->
     >>> model.output_shape, model.count_params()
     ((None, 1), 97)
     """
-    user_input = inputs("user_features", user_features)
-    item_input = inputs("item_features", item_features)
+    user_input = inputs(user_features=user_features)
+    item_input = inputs(item_features=item_features)
     both = layers.Concatenate()([user_input, item_input])
     hidden = layers.Dense(whole("units", units, 1), activation="relu")(both)
     reward_output = layers.Dense(1)(hidden)

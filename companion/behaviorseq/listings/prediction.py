@@ -44,7 +44,7 @@ def lstm(timesteps: int, features: int) -> keras.Model:
     ((None, 1), 119617)
     """
     model = keras.Sequential()
-    model.add(inputs("timesteps", timesteps, "features", features))
+    model.add(inputs(timesteps=timesteps, features=features))
     model.add(layers.LSTM(units=128, return_sequences=True))
     model.add(layers.Dropout(0.2))
     model.add(layers.LSTM(units=64, return_sequences=False))
@@ -121,7 +121,7 @@ def transformer(
     for name, size in (("vocab_size", vocab_size), ("num_heads", num_heads), ("dff", dff)):
         whole(name, size, 1)
     require("d_model", d_model, d_model % num_heads == 0, f"a multiple of num_heads={num_heads}")
-    codes = inputs("input_sequence_length", input_sequence_length)
+    codes = inputs(input_sequence_length=input_sequence_length)
     x = layers.Embedding(vocab_size, d_model, mask_zero=True, name="items")(codes)
     x = layers.Dropout(0.1)(Positions(name="positions")(x))
     attention = layers.MultiHeadAttention(num_heads, d_model // num_heads, name="attention")
