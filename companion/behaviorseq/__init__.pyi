@@ -21,8 +21,12 @@ from .features import user_statistics as user_statistics
 from .models import ALS as ALS
 from .models import BPR as BPR
 from .models import EASE as EASE
+from .models import SRGNN as SRGNN
+from .models import BERT4Rec as BERT4Rec
 from .models import BiasedMF as BiasedMF
 from .models import Blend as Blend
+from .models import Caser as Caser
+from .models import ESASRec as ESASRec
 from .models import FeatureModel as FeatureModel
 from .models import GCNRec as GCNRec
 from .models import GRU4Rec as GRU4Rec

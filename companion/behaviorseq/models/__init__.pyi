@@ -1,5 +1,7 @@
 from .autoencoder import MultVAE as MultVAE
+from .bidirectional import BERT4Rec as BERT4Rec
 from .content import TextContent as TextContent
+from .convolution import Caser as Caser
 from .convolution import NextItNet as NextItNet
 from .crf import LinearChainCRF as LinearChainCRF
 from .factorization import ALS as ALS
@@ -26,5 +28,7 @@ from .recurrent import GRU4Rec as GRU4Rec
 from .recurrent import LSTMRec as LSTMRec
 from .sequence_autoencoder import SequenceVAE as SequenceVAE
 from .series import WindowClassifier as WindowClassifier
+from .session_graph import SRGNN as SRGNN
 from .tagger import SequenceTagger as SequenceTagger
+from .transformer import ESASRec as ESASRec
 from .transformer import SASRec as SASRec

@@ -1,13 +1,14 @@
-"""Causal convolutions over histories, and the recommender NextItNet made of them."""
+"""Convolutions over histories, and the recommenders NextItNet and Caser made of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
-from behaviorseq.arguments import check_counts
+from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.network import Dropout, SequenceNetwork
 
 
@@ -134,5 +135,99 @@ class NextItNet(SequenceNetwork):
             width=self.width,
             layers=self.layers,
             kernel=self.kernel,
+            dropout=self.dropout,
+        )
+
+
+class WindowConvolutions(nn.Module):
+    """Convolutions over the last few events, taken as a picture of events by features.
+
+    Horizontal filters look for patterns of some events in a row, and keep where each fits best;
+    vertical ones are weighted sums of the events, feature by feature.
+
+    Parameters
+    ----------
+    n_items : int
+        Number of items.
+    width : int
+        Length of item vectors and hidden states.
+    window : int
+        Number of last events that are seen; before the first there are zeros.
+    horizontal, vertical : int
+        Number of horizontal filters of each height, 1 to ``window``, and of vertical filters.
+    dropout : float
+        Share of values set to 0 in training: of item vectors, and of what the filters find.
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        *,
+        width: int = 64,
+        window: int = 5,
+        horizontal: int = 16,
+        vertical: int = 4,
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.window = window
+        self.items = nn.Embedding(n_items, width)
+        self.drop = Dropout(dropout)
+        heights = range(1, window + 1)
+        self.horizontal = nn.ModuleList(nn.Conv1d(width, horizontal, height) for height in heights)
+        self.vertical = nn.Linear(window, vertical)
+        self.out = nn.Linear(window * horizontal + width * vertical, width)
+        nn.init.normal_(self.items.weight, std=width**-0.5)
+
+    def forward(self, items: Tensor, mask: Tensor) -> Tensor:
+        """Encode rows of item codes; padding, on the right, is in no event's window."""
+        x = self.drop(self.items(items)).transpose(1, 2)  # (B, width, L)
+        x = F.pad(x, (self.window - 1, 0))  # (B, width, window - 1 + L)
+        sums = self.vertical(x.unfold(2, self.window, 1))  # (B, width, L, vertical)
+        found = [sums.permute(0, 2, 1, 3).flatten(2)]  # (B, L, width * vertical)
+        for height, filters in enumerate(self.horizontal, start=1):
+            fits = F.relu(filters(x))  # (B, horizontal, window - height + L)
+            best = F.max_pool1d(fits, self.window - height + 1, stride=1)  # (B, horizontal, L)
+            found.append(best.transpose(1, 2))
+        hidden: Tensor = self.out(self.drop(torch.cat(found, dim=2)))  # (B, L, width)
+        return hidden
+
+
+@dataclass(eq=False, kw_only=True)
+class Caser(SequenceNetwork):
+    """Convolutional filters over the last few events.
+
+    Tang and Wang, Personalized top-N sequential recommendation via convolutional sequence
+    embedding, WSDM 2018, arXiv 1809.07426. Different: no vector of the user, since a history alone
+    is scored; item vectors are shared between input and output, so the state they are
+    multiplied with is not rectified; all events of a history are targets; and the loss is free.
+
+    Parameters
+    ----------
+    window : int
+        Number of last events that are seen, at most ``length``.
+    horizontal, vertical : int
+        Number of horizontal filters of each height, and of vertical filters.
+    """
+
+    window: int = 5
+    horizontal: int = 16
+    vertical: int = 4
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        super().__post_init__()
+        check_counts(self, "window", "horizontal", "vertical")
+        fits = self.window <= self.length
+        require("window", self.window, fits, f"at most the length, {self.length}")
+
+    def encoder(self, n_items: int) -> nn.Module:
+        """Make the filters, untrained."""
+        return WindowConvolutions(
+            n_items,
+            width=self.width,
+            window=self.window,
+            horizontal=self.horizontal,
+            vertical=self.vertical,
             dropout=self.dropout,
         )

@@ -16,7 +16,7 @@ from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.recommender import Recommender
 from behaviorseq.shards import Shards
 from behaviorseq.training import losses
-from behaviorseq.training.batches import padded
+from behaviorseq.training.batches import NextItem, Task, padded
 from behaviorseq.training.checkpoint import read_tensors, write_tensors
 from behaviorseq.training.fit import Training, choose_device, fit_network, item_vectors, seeded
 from behaviorseq.training.losses import Loss, SampledSoftmax
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from behaviorseq.sequences import Sequences
-    from behaviorseq.training.fit import Progress
+    from behaviorseq.training.fit import Log, Progress
 
 ROWS = 256  # histories encoded at a time
 WEIGHTS, SETTINGS = "weights.safetensors", "settings.json"
@@ -100,6 +100,7 @@ class NetworkRecommender(Recommender):
         validate: Callable[[Self], float] | None = None,
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
+        log: Log | None = None,
     ) -> Self:
         """Learn from the histories in ``train``.
 
@@ -115,6 +116,9 @@ class NetworkRecommender(Recommender):
             Folder from which a stopped run goes on; see :func:`fit_network`.
         progress : callable, optional
             Such as :func:`behaviorseq.notebook.progress`.
+        log : callable, optional
+            Gets the row of ``history`` of each epoch, as a dict; such as
+            :class:`behaviorseq.training.TensorBoard`.
 
         Returns
         -------
@@ -127,7 +131,7 @@ class NetworkRecommender(Recommender):
             If there is nothing to learn from, the checkpoint is of another run, or the histories
             are on disk and the model needs all of them at once.
         """
-        self._extras: tuple[Any, ...] = (validate, checkpoint, progress)
+        self._extras: tuple[Any, ...] = (validate, checkpoint, progress, log)
         try:
             return super().fit(train)
         except BaseException:
@@ -137,7 +141,7 @@ class NetworkRecommender(Recommender):
             del self._extras
 
     def _fit(self, train: Sequences | Shards) -> None:
-        validate, checkpoint, progress = self._extras
+        validate, checkpoint, progress, log = self._extras
         self._n_rows = train.n_users if isinstance(train, Shards) else len(train)
         with seeded(self.training.seed):
             self.network = self.new_network(train.n_items, self._n_rows)
@@ -148,6 +152,7 @@ class NetworkRecommender(Recommender):
             validate=validate and partial(validate, self),
             checkpoint=checkpoint,
             progress=progress,
+            log=log,
         )
 
     def save(self, folder: str | Path) -> None:
@@ -273,20 +278,23 @@ class SequenceNetwork(NetworkRecommender):
 
         It holds item vectors, ``items = nn.Embedding(n_items, width)``, and its
         ``forward(items, mask)`` takes item codes and what of them is no padding, both
-        (n_rows, longest), and gives hidden states, (n_rows, longest, width), each of which
-        depends on its own event and earlier ones alone. Where it has a method ``item_vectors()``,
-        that gives the vectors that items are scored by, (n_items, width), in place of the rows of
-        ``items``.
+        (n_rows, longest), and gives hidden states, (n_rows, longest, width). Unless :meth:`task`
+        says otherwise, each of them depends on its own event and earlier ones alone. Where it has
+        a method ``item_vectors()``, that gives the vectors that items are scored by,
+        (n_items, width), in place of the rows of ``items``.
         """
+
+    def task(self) -> Task:
+        """Say what the encoder is asked in training, and how it is asked for the next item."""
+        return NextItem()
 
     def new_network(self, n_items: int, n_rows: int) -> torch.nn.Module:
         """Make the encoder, untrained."""
         return self.encoder(n_items)
 
     def _train(self, train: Sequences | Shards, **options: Any) -> pd.DataFrame:
-        return fit_network(
-            self.network, self.loss, train, self.training, length=self.length, **options
-        )
+        options = {"length": self.length, "task": self.task(), **options}
+        return fit_network(self.network, self.loss, train, self.training, **options)
 
     def encode(self, histories: Sequences) -> NDArray[np.float32]:
         """Give the hidden state after the last event of each history.
@@ -327,8 +335,9 @@ class SequenceNetwork(NetworkRecommender):
     ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
         """Encode histories of like lengths together; give their rows and (n_rows, width)."""
         self.network.eval()
-        device = self.network.get_parameter("items.weight").device
-        for rows, items, mask in by_length(histories, self.length):
+        task, device = self.task(), self.network.get_parameter("items.weight").device
+        for rows, *history in by_length(histories, self.length):
+            items, mask = task.ask(*history)
             there = mask.to(device)
             hidden = self.network(items.to(device), there)  # (n_rows, longest, width)
             yield rows, last_of(hidden, there)

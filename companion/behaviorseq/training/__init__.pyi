@@ -3,6 +3,8 @@ from .bags import Bags as Bags
 from .bags import bag_cross_entropy as bag_cross_entropy
 from .batches import Batch as Batch
 from .batches import Batches as Batches
+from .batches import NextItem as NextItem
+from .batches import Task as Task
 from .batches import padded as padded
 from .fit import Training as Training
 from .fit import choose_device as choose_device
@@ -18,3 +20,7 @@ from .losses import full_softmax as full_softmax
 from .losses import generalised_bce as generalised_bce
 from .losses import sampled_softmax as sampled_softmax
 from .streamed import StreamedBatches as StreamedBatches
+from .tasks import MASKED as MASKED
+from .tasks import MaskedItems as MaskedItems
+from .tasks import Prefixes as Prefixes
+from .tensorboard import TensorBoard as TensorBoard

@@ -1,4 +1,4 @@
-"""Batches of histories for next-item models: rows of like lengths together, little padding.
+"""Batches of histories: rows of like lengths together, little padding.
 
 Padding stands on the right. A causal encoder then needs no mask, since no event sees what comes
 after it, and a recurrent network reads each history from its first event on. A padded cell holds
@@ -8,6 +8,7 @@ embedding table needs no row for it, so the table is also the output layer, with
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -28,7 +29,7 @@ NOTHING = "no history has two events: there is no next item to learn from"
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs, and the item that followed each of them.
+    """Inputs, where in them something is asked, and the right answers.
 
     Parameters
     ----------
@@ -36,30 +37,89 @@ class Batch:
         Item codes, int64, shape (n_rows, longest), padded on the right with 0.
     mask : Tensor
         True where there is an event, shape (n_rows, longest).
+    asked : Tensor
+        True where the network is asked for an item, shape (n_rows, longest).
     targets : Tensor
-        The next item of each event, row after row, int64, shape (n_events,): it belongs to
-        ``items[mask]``, and to ``hidden[mask]`` of an encoder.
+        The items asked for, row after row, int64, shape (n_targets,): they belong to
+        ``hidden[asked]`` of an encoder.
     """
 
     items: torch.Tensor
     mask: torch.Tensor
+    asked: torch.Tensor
     targets: torch.Tensor
 
     def to(self, device: torch.device) -> Batch:
         """Copy to a device, without waiting for it."""
-        parts = (self.items, self.mask, self.targets)
+        parts = (self.items, self.mask, self.asked, self.targets)
         return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
+
+class Task(ABC):
+    """What of a history is input, and what target.
+
+    A history is cut into windows: window i begins with event ``starts[i]`` of the flat array of
+    all events, and ``lengths[i]`` events follow its first one, so it holds ``lengths[i] + 1``.
+    """
+
+    def cut(
+        self, offsets: NDArray[np.int64], length: int, windows: Windows
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give the starts and lengths of the windows; ``length`` is the most of the latter."""
+        return _cut(offsets, length, windows)
+
+    def count(self, lengths: NDArray[np.int64], length: int, windows: Windows) -> NDArray[np.int64]:
+        """Give how many windows :meth:`cut` makes of histories of these lengths."""
+        return count_windows(lengths, length, windows)
+
+    def weights(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give how many targets each window has, up to a common factor."""
+        return lengths
+
+    @abstractmethod
+    def batch(
+        self,
+        items: NDArray[np.int32],
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Batch:
+        """Make a batch of some windows; what is random in it comes from ``rng``."""
+
+    def ask(self, items: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Turn padded histories into inputs at whose last event the next item is asked for."""
+        return items, mask
+
+
+@dataclass(frozen=True)
+class NextItem(Task):
+    """After each event, which item comes next; for networks that cannot look ahead."""
+
+    def batch(
+        self,
+        items: NDArray[np.int32],
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        rng: np.random.Generator,
+    ) -> Batch:
+        """Show all events of a window but the last, ask for all but the first."""
+        rows, mask = padded(items, starts, lengths)
+        index = (starts[:, None] + 1 + np.arange(rows.shape[1]))[mask]
+        shown = torch.from_numpy(mask)
+        targets = torch.from_numpy(items[index].astype(np.int64))
+        return Batch(torch.from_numpy(rows), shown, shown, targets)
 
 
 class Batches:
     """One epoch after another of training batches.
 
     Each event but the last of a history is an input, each but the first a target, and all of them
-    are trained at once. A history of more than ``length`` inputs is cut into windows, counted
-    from its end, so that each event is a target once; or only its last window is kept.
+    are trained at once, unless ``task`` says otherwise. A history of more than ``length`` inputs
+    is cut into windows, counted from its end, so that each event is a target once; or only its
+    last window is kept.
 
     Rows are shuffled, sorted by length inside pools of some batches, and cut into batches that
-    hold about the same number of events: every event weighs alike in the mean loss of its step,
+    hold about the same number of targets: every target weighs alike in the mean loss of its step,
     steps take the same time, and the little padding left is what lengths differ by in a batch.
 
     Parameters
@@ -72,6 +132,8 @@ class Batches:
         Most inputs in a row.
     windows : {"all", "last"}
         What becomes of a longer history.
+    task : Task, optional
+        What is input and what target: :class:`NextItem` if None.
     seed : int
         The order of rows depends on it and on the number of the epoch, on nothing else.
 
@@ -99,19 +161,21 @@ class Batches:
         batch_size: int = 128,
         length: int = 50,
         windows: Windows = "all",
+        task: Task | None = None,
         seed: int = 0,
     ) -> None:
         check_options(batch_size, length, windows)
-        self.items = sequences.items
-        self.starts, self.lengths = _cut(sequences.offsets, length, windows)
+        self.items, self.task = sequences.items, task or NextItem()
+        self.starts, self.lengths = self.task.cut(sequences.offsets, length, windows)
         if not len(self.starts):
             raise ValueError(NOTHING)
+        self.weights = self.task.weights(self.lengths)
         self.batch_size, self.seed = batch_size, seed
 
     @property
     def n_events(self) -> int:
-        """Number of targets in an epoch."""
-        return int(self.lengths.sum())
+        """Number of events that may be asked for in an epoch."""
+        return int(self.weights.sum())
 
     def __len__(self) -> int:
         """Return the number of batches in an epoch."""
@@ -123,7 +187,7 @@ class Batches:
         order, bounds = self._plan(rng)
         for batch in rng.permutation(len(bounds) - 1):
             rows = order[bounds[batch] : bounds[batch + 1]]
-            yield self._batch(self.starts[rows], self.lengths[rows])
+            yield self.task.batch(self.items, self.starts[rows], self.lengths[rows], rng)
 
     def _plan(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Give an order of the windows, and where in it each batch begins."""
@@ -132,16 +196,10 @@ class Batches:
         # Rising lengths in one pool, falling in the next: no batch spans a jump.
         key = np.where(pool % 2, -1, 1) * self.lengths[shuffled]
         order = shuffled[np.lexsort((key, pool))]
-        before = np.cumsum(self.lengths[order]) - self.lengths[order]
-        batch = before * len(self) // self.n_events  # about equal numbers of events
+        before = np.cumsum(self.weights[order]) - self.weights[order]
+        batch = before * len(self) // self.n_events  # about equal numbers of targets
         bounds = np.flatnonzero(np.diff(batch, prepend=-1, append=len(self)))
         return order, bounds
-
-    def _batch(self, starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> Batch:
-        items, mask = padded(self.items, starts, lengths)
-        index = (starts[:, None] + 1 + np.arange(items.shape[1]))[mask]
-        targets = torch.from_numpy(self.items[index].astype(np.int64))
-        return Batch(torch.from_numpy(items), torch.from_numpy(mask), targets)
 
 
 def padded(

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from behaviorseq.sequences import Sequences
     from behaviorseq.shards import Shards
-    from behaviorseq.training.batches import Batch
+    from behaviorseq.training.batches import Batch, Task
     from behaviorseq.training.losses import Loss
 
     Progress = Callable[[Iterable[int], str], Iterable[int]]
+    Log = Callable[[dict[str, Any]], None]
 
 Schedule = Literal["constant", "cosine"]
 
@@ -119,12 +120,14 @@ def fit_network(
     training: Training,
     *,
     length: int = 50,
+    task: Task | None = None,
     identity: dict[str, Any] | None = None,
     validate: Callable[[], float] | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
+    log: Log | None = None,
 ) -> pd.DataFrame:
-    """Train a network to predict the next item after every event; see :func:`run_epochs`.
+    """Train a network to predict items of histories; see :func:`run_epochs`.
 
     Parameters
     ----------
@@ -140,6 +143,8 @@ def fit_network(
         Settings of the loop.
     length : int
         Most events that the network reads.
+    task : Task, optional
+        What of a history is input and what target: the next item after every event if None.
     identity : dict, optional
         What else must be the same for a checkpoint to be taken up, as JSON.
     validate : callable, optional
@@ -149,6 +154,8 @@ def fit_network(
         Folder to keep the state of the run in.
     progress : callable, optional
         Such as :func:`behaviorseq.notebook.progress`.
+    log : callable, optional
+        Gets the row of each epoch when it is over, as a dict; such as :class:`TensorBoard`.
 
     Returns
     -------
@@ -169,13 +176,14 @@ def fit_network(
         batch_size=training.batch_size,
         length=length,
         windows=training.windows,
+        task=task,
         seed=training.seed,
     )
     prepare_loss(loss, train, training)
 
     def step(batch: Batch, done: float) -> tuple[torch.Tensor, int]:
         hidden = network(batch.items, batch.mask)  # (n_rows, longest, d)
-        value = loss(hidden[batch.mask], item_vectors(network), batch.targets)  # of (n_events, d)
+        value = loss(hidden[batch.asked], item_vectors(network), batch.targets)  # of (n, d)
         return value, len(batch.targets)
 
     return run_epochs(
@@ -183,11 +191,17 @@ def fit_network(
         step,
         batches,
         training,
-        identity={"loss": repr(loss), "length": length, "data": fingerprint(train)}
+        identity={
+            "loss": repr(loss),
+            "length": length,
+            "task": repr(batches.task),
+            "data": fingerprint(train),
+        }
         | (identity or {}),
         validate=validate,
         checkpoint=checkpoint,
         progress=progress,
+        log=log,
     )
 
 
@@ -217,6 +231,7 @@ def run_epochs(
     validate: Callable[[], float] | None = None,
     checkpoint: str | Path | None = None,
     progress: Progress | None = None,
+    log: Log | None = None,
 ) -> pd.DataFrame:
     """Train any network on any batches: the loop under :func:`fit_network`.
 
@@ -237,7 +252,7 @@ def run_epochs(
         Settings of the loop; ``windows`` is the business of ``batches``.
     identity : dict
         What else must be the same for a checkpoint to be taken up, as JSON.
-    validate, checkpoint, progress
+    validate, checkpoint, progress, log
         As for :func:`fit_network`.
 
     Returns
@@ -273,7 +288,9 @@ def run_epochs(
             start = time.perf_counter()
             row["validation"] = validate()
             row["validation_seconds"] = time.perf_counter() - start
-        run.add(row)  # a logger such as TensorBoard's belongs here
+        run.add(row)
+        if log is not None:  # before saving: a run that is stopped between the two logs again
+            log(row)
         if checkpoint is not None:
             run.save(Path(checkpoint))
     if run.best:

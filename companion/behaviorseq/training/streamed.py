@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from behaviorseq.shards import Shards
-from behaviorseq.training.batches import NOTHING, Batches, check_options, count_windows
+from behaviorseq.training.batches import NOTHING, Batches, NextItem, check_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from behaviorseq.sequences import Sequences
-    from behaviorseq.training.batches import Batch, Windows
+    from behaviorseq.training.batches import Batch, Task, Windows
 
 
 class StreamedBatches:
@@ -29,7 +29,7 @@ class StreamedBatches:
     ----------
     shards : Shards
         Training histories. A log in one part gives the batches that it gives in memory.
-    batch_size, length, windows
+    batch_size, length, windows, task
         As for :class:`Batches`.
     seed : int
         The order of parts depends on it and on the number of the epoch, and that inside part
@@ -60,13 +60,14 @@ class StreamedBatches:
         batch_size: int = 128,
         length: int = 50,
         windows: Windows = "all",
+        task: Task | None = None,
         seed: int = 0,
     ) -> None:
         check_options(batch_size, length, windows)
-        self.shards, self.seed = shards, seed
+        self.shards, self.seed, self.task = shards, seed, task or NextItem()
         self._options = (batch_size, length, windows)
         n_windows = [
-            int(n_rows @ count_windows(lengths, length, windows))
+            int(n_rows @ self.task.count(lengths, length, windows))
             for lengths, n_rows in shards.history_lengths
         ]
         self._n_batches = [-(-n // batch_size) for n in n_windows]
@@ -88,6 +89,7 @@ class StreamedBatches:
                 batch_size=batch_size,
                 length=length,
                 windows=windows,
+                task=self.task,
                 seed=self.seed + index,
             )
             del part
@@ -108,11 +110,10 @@ def ahead(shards: Shards, order: Sequence[int]) -> Iterator[tuple[int, Sequences
             yield index, part
 
 
-def batches_of(
-    train: Sequences | Shards, *, batch_size: int, length: int, windows: Windows, seed: int
-) -> Batches | StreamedBatches:
-    """Make batches of histories, wherever they are."""
-    options = {"batch_size": batch_size, "length": length, "seed": seed}
-    if isinstance(train, Shards):
-        return StreamedBatches(train, windows=windows, **options)
-    return Batches(train, windows=windows, **options)
+def batches_of(train: Sequences | Shards, **options: Any) -> Batches | StreamedBatches:
+    """Make batches of histories, wherever they are; the options are those of :class:`Batches`."""
+    return (
+        StreamedBatches(train, **options)
+        if isinstance(train, Shards)
+        else Batches(train, **options)
+    )

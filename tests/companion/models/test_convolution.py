@@ -1,9 +1,14 @@
-"""Convolutions against loops over events, in value and gradient."""
+"""Convolutions against loops over events, filters and heights, in value and gradient."""
 
 import pytest
 import torch
+from torch.nn import functional as F  # noqa: N812
 
-from behaviorseq.models.convolution import CausalConvolution, DilatedConvolutions
+from behaviorseq.models.convolution import (
+    CausalConvolution,
+    DilatedConvolutions,
+    WindowConvolutions,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +73,36 @@ def test_dilated_blocks_equal_the_equations():
             x = [a + b for a, b in zip(x, added, strict=True)]
         expected += [net.out(v) for v in x]
     assert_same(net, net(ITEMS, MASK)[MASK], torch.stack(expected))
+
+
+def test_window_filters_equal_the_equations():
+    net = WindowConvolutions(9, width=4, window=3, horizontal=2, vertical=2, dropout=0.0).double()
+    expected = []
+    for items, mask in zip(ITEMS, MASK, strict=True):
+        vectors = [torch.zeros(4, dtype=torch.float64)] * 2
+        vectors += [net.items.weight[i] for i in items[mask]]
+        for t in range(int(mask.sum())):
+            picture = torch.stack(vectors[t : t + 3])  # (window, width)
+            found = [(net.vertical.weight @ picture + net.vertical.bias[:, None]).T.flatten()]
+            for height, filters in enumerate(net.horizontal, start=1):
+                for weight, bias in zip(filters.weight, filters.bias, strict=True):
+                    fits = [
+                        F.relu((picture[i : i + height] * weight.T).sum() + bias)
+                        for i in range(3 - height + 1)
+                    ]
+                    found.append(torch.stack(fits).max()[None])
+            expected.append(net.out(torch.cat(found)))
+    assert_same(net, net(ITEMS, MASK)[MASK], torch.stack(expected))
+
+
+def test_a_window_sees_its_events_and_no_others():
+    net = WindowConvolutions(20, width=8, window=3).eval()
+    before = net(torch.arange(8)[None], torch.ones(1, 8, dtype=torch.bool))
+    items = torch.arange(8)[None].clone()
+    items[0, 2] = 19
+    after = net(items, torch.ones(1, 8, dtype=torch.bool))
+    changed = (after != before).any(dim=2)[0]
+    assert changed.tolist() == [False, False, True, True, True, False, False, False]
 
 
 @pytest.mark.parametrize(("layers", "reach"), [(1, 7), (2, 31)])

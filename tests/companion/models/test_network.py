@@ -10,6 +10,10 @@ import pytest
 import torch
 
 from behaviorseq import (
+    SRGNN,
+    BERT4Rec,
+    Caser,
+    ESASRec,
     GCNRec,
     GRU4Rec,
     LightGCN,
@@ -30,6 +34,7 @@ from behaviorseq.models.network import SETTINGS, WEIGHTS, Dropout
 from behaviorseq.models.recommender import Recommender
 from behaviorseq.training import (
     GBCE,
+    Batches,
     BinaryCrossEntropy,
     BPRLoss,
     FullSoftmax,
@@ -40,17 +45,25 @@ from behaviorseq.training import (
 from behaviorseq.training.fit import item_vectors
 
 SHORT = Training(epochs=2, batch_size=4, learning_rate=0.01)
-MODELS = [
+CAUSAL = [
     SASRec(width=8, length=6, training=SHORT),
     SASRec(width=8, length=6, layers=1, heads=1, inner=12, loss=GBCE(3), training=SHORT),
     GRU4Rec(width=8, length=6, loss=FullSoftmax(), training=SHORT),
     GRU4Rec(width=8, length=6, cell="rnn", loss=BinaryCrossEntropy(), training=SHORT),
     LSTMRec(width=8, length=6, layers=2, inner=5, training=SHORT),
+    ESASRec(width=8, length=6, layers=1, training=SHORT),
     NextItNet(width=8, length=6, layers=2, kernel=2, training=SHORT),
+    Caser(width=8, length=6, window=6, horizontal=3, vertical=2, training=SHORT),
     GCNRec(width=8, length=6, neighbors=2, training=SHORT),
     GCNRec(width=8, length=6, layers=1, reader="gru", loss=FullSoftmax(), training=SHORT),
 ]
+WHOLE = [  # the state after a history may depend on all of it, in training too
+    BERT4Rec(width=8, length=6, layers=1, training=SHORT),
+    SRGNN(width=8, length=6, steps=2, loss=FullSoftmax(), training=SHORT),
+]
+MODELS = CAUSAL + WHOLE
 every_model = pytest.mark.parametrize("model", MODELS, ids=lambda m: f"{type(m).__name__}")
+causal_model = pytest.mark.parametrize("model", CAUSAL, ids=lambda m: f"{type(m).__name__}")
 
 
 def batch_of(histories, rows=slice(None)):
@@ -114,7 +127,7 @@ def test_scores_are_products_of_states_and_item_vectors(model, make_log):
     np.testing.assert_allclose(scores[there], (states @ vectors.T)[there], rtol=1e-4, atol=1e-5)
 
 
-@every_model
+@causal_model
 def test_a_change_of_a_later_item_changes_no_earlier_state(model):
     torch.manual_seed(0)
     net = model.encoder(20).eval()
@@ -128,7 +141,7 @@ def test_a_change_of_a_later_item_changes_no_earlier_state(model):
         assert (after[:, place:] != before[:, place:]).any(dim=2).all()
 
 
-@every_model
+@causal_model
 def test_no_earlier_state_has_a_gradient_to_a_later_item(model):
     net = model.encoder(20).eval()
     hidden = net(torch.arange(6)[None], torch.ones(1, 6, dtype=torch.bool))
@@ -184,6 +197,30 @@ def test_users_may_be_renamed_and_their_order_plays_no_part_but_chance():
     np.testing.assert_array_equal(once, twice)
 
 
+@pytest.mark.parametrize("model", WHOLE, ids=lambda m: f"{type(m).__name__}")
+def test_what_is_asked_for_in_training_is_nowhere_in_its_row(model, make_log):
+    log = make_log(10)
+    tagged = replace(  # each event an item of its own, so that items tell events apart
+        log,
+        items=np.arange(log.n_events, dtype=np.int32),
+        item_ids=Vocabulary(np.arange(log.n_events)),
+    )
+    batches = Batches(tagged, batch_size=4, length=model.length, task=model.task())
+    net = model.encoder(log.n_events).eval()
+    for batch in batches.epoch(0):
+        rows = batch.asked.nonzero()[:, 0]
+        for row, target in zip(rows, batch.targets, strict=True):
+            assert target not in batch.items[row][batch.mask[row]]
+            if isinstance(model, SRGNN):  # nor does anything stand there that came after it
+                assert batch.items[row][batch.mask[row]].max() == target - 1
+        hidden = net(batch.items, batch.mask)[batch.asked]
+        hidden.square().sum().backward()
+        shown = batch.items[batch.mask & (batch.items >= 0)].unique()
+        reached = net.items.weight.grad.abs().sum(dim=1).nonzero()[:, 0]
+        assert set(reached.tolist()) <= set(shown.tolist())
+        net.zero_grad()
+
+
 LEARN = Training(epochs=40, batch_size=16, learning_rate=0.01)
 
 
@@ -213,6 +250,13 @@ def cycles(n_users=150, n_items=12):
         NextItNet(width=16, length=8, loss=FullSoftmax(), training=LEARN),
         GRU4Rec(width=16, length=8, cell="rnn", loss=BinaryCrossEntropy(), training=LEARN),
         LSTMRec(width=16, length=8, loss=SampledSoftmax(negatives=8, power=1), training=LEARN),
+        ESASRec(width=16, length=8, loss=SampledSoftmax(negatives=8), training=LEARN),
+        Caser(width=16, length=8, loss=FullSoftmax(), training=LEARN),
+        # No longer than the shortest histories: all events see each other, and an event at a
+        # place that training never had would disturb them.
+        BERT4Rec(width=16, length=4, loss=FullSoftmax(), training=LEARN),
+        BERT4Rec(width=16, length=4, loss=SampledSoftmax(negatives=8), training=LEARN),
+        SRGNN(width=16, length=8, loss=FullSoftmax(), training=LEARN),
         GRU4Rec(width=16, length=8, loss=BPRLoss(), training=LEARN),
         GCNRec(width=16, length=8, decay=0.5, loss=FullSoftmax(), training=LEARN),
         GCNRec(width=16, length=8, reader="gru", loss=SampledSoftmax(8), training=LEARN),
@@ -323,6 +367,11 @@ def test_refuses_to_save_and_load_what_it_cannot(make_log, tmp_path):
         (lambda: NextItNet(kernel=0), "kernel must be"),
         (lambda: GRU4Rec(inner=0), "inner must be"),
         (lambda: SASRec(inner=0), "inner must be"),
+        (lambda: SASRec(block="big"), "block must be one of"),
+        (lambda: Caser(window=0), "window must be a whole number"),
+        (lambda: Caser(window=9, length=8), "window must be at most the length, 8"),
+        (lambda: BERT4Rec(share=1.5), "share must be a number from 0 to 1"),
+        (lambda: SRGNN(steps=0), "steps must be"),
         (lambda: GCNRec(layers=-1), "layers must be a whole number of 0 or more"),
         (lambda: GCNRec(steps=0), "steps must be"),
         (lambda: GCNRec(neighbors=0), "neighbors must be"),

@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from behaviorseq.models.transformer import Block, SelfAttention, Transformer
+from behaviorseq.models.transformer import (
+    Block,
+    ESASRec,
+    LiGRBlock,
+    SASRec,
+    SelfAttention,
+    Transformer,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +116,46 @@ def test_parameters_are_as_many_as_counted_by_hand():
     expected = (n_items + length) * width + layers * block + 2 * width
     assert sum(p.numel() for p in net.parameters()) == expected
     assert np.isclose(net.items.weight.std().item(), width**-0.5, rtol=0.1)
+
+
+def test_a_ligr_block_equals_torchs_attention_and_the_equations():
+    block = LiGRBlock(8, heads=2, inner=12, dropout=0.0).double()
+    attention = nn.MultiheadAttention(8, 2, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        attention.in_proj_weight.copy_(block.attention.project.weight)
+        attention.in_proj_bias.copy_(block.attention.project.bias.uniform_(-1, 1))
+        attention.out_proj.load_state_dict(block.attention.out.state_dict())
+    x = torch.randn(3, 7, 8, dtype=torch.float64)
+    later = torch.ones(7, 7, dtype=torch.bool).triu(1)
+    y = block.norm1(x)
+    mixed, _ = attention(y, y, y, attn_mask=later)
+    z = x + mixed / (1 + torch.exp(-(x @ block.gate1.weight.T + block.gate1.bias)))
+    y, inside = block.norm2(z), block.feed_forward
+    opened = y @ inside.gate.weight.T
+    added = (opened / (1 + torch.exp(-opened)) * (y @ inside.up.weight.T)) @ inside.down.weight.T
+    theirs = z + added / (1 + torch.exp(-(z @ block.gate2.weight.T + block.gate2.bias)))
+    ours = block(x)
+    torch.testing.assert_close(ours, theirs)
+    direction = torch.randn_like(ours)
+    others = [p for name, p in block.named_parameters() if not name.startswith("attention.")]
+    mine = torch.autograd.grad((ours * direction).sum(), [*others, *block.attention.parameters()])
+    reference = torch.autograd.grad(
+        (theirs * direction).sum(),
+        [
+            *others,
+            attention.in_proj_weight,
+            attention.in_proj_bias,
+            attention.out_proj.weight,
+            attention.out_proj.bias,
+        ],
+    )
+    for a, b in zip(mine, reference, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_esasrec_has_gated_blocks_of_four_times_the_width_inside():
+    net = ESASRec(width=8, layers=3).encoder(9)
+    assert [type(block) for block in net.blocks] == [LiGRBlock] * 3
+    assert net.blocks[0].feed_forward.gate.out_features == 32
+    assert ESASRec(width=8, inner=5).encoder(9).blocks[0].feed_forward.gate.out_features == 5
+    assert SASRec(width=8).encoder(9).blocks[0].feed_forward[0].out_features == 8

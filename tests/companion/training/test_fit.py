@@ -1,6 +1,9 @@
 """The loop: schedule, determinism, early stopping, and checkpoints that resume bit for bit."""
 
 import json
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -10,6 +13,7 @@ import torch
 from behaviorseq import Sequences, Vocabulary
 from behaviorseq.models.transformer import Transformer
 from behaviorseq.training import (
+    MaskedItems,
     SampledSoftmax,
     Training,
     checkpoint,
@@ -175,6 +179,7 @@ def test_training_stops_early_and_keeps_the_best_weights(train):
         ({"net": network(width=4)}, "of another network"),
         ({"length": 9}, "with length 10"),
         ({"loss": SampledSoftmax(negatives=6)}, "with loss"),
+        ({"task": MaskedItems()}, "with task"),
         ({"short": True}, "with data"),
     ],
 )
@@ -188,6 +193,7 @@ def test_a_checkpoint_of_another_run_is_refused(train, tmp_path, change, message
             part,
             change.get("training") or SETTINGS,
             length=change.get("length", 10),
+            task=change.get("task"),
             checkpoint=tmp_path,
         )
 
@@ -281,6 +287,76 @@ def test_progress_is_shown_by_what_the_caller_gives(train):
 
     train_once(train, progress=progress)
     assert shown == [([0, 1, 2, 3, 4, 5], "Epochs")]
+
+
+def test_each_epoch_is_logged_before_it_is_saved(train, tmp_path):
+    logged = []
+
+    def log(row):
+        done = checkpoint.read_tensors(tmp_path / checkpoint.CHECKPOINT)[1] if logged else None
+        assert (len(done["history"]) if done else 0) == len(logged)
+        logged.append(dict(row))
+
+    _, history = train_once(train, checkpoint=tmp_path, log=log)
+    pd.testing.assert_frame_equal(pd.DataFrame(logged), history)
+
+
+CHILD = """
+import sys, numpy as np, torch
+from behaviorseq import Sequences, Vocabulary
+from behaviorseq.models.transformer import Transformer
+from behaviorseq.training import SampledSoftmax, Training, fit, fit_network
+
+rng = np.random.default_rng(0)
+train = Sequences(
+    items=rng.integers(0, 40, 2000).astype(np.int32),
+    offsets=np.arange(0, 2001, 10),
+    users=np.arange(200, dtype=np.int32),
+    user_ids=Vocabulary(np.arange(200)),
+    item_ids=Vocabulary(np.arange(40)),
+)
+torch.set_num_threads(1)
+with fit.seeded(7):
+    network = Transformer(40, width=8, length=10, dropout=0.3)
+fit_network(
+    network,
+    SampledSoftmax(negatives=5),
+    train,
+    Training(epochs=40, batch_size=8, schedule="cosine", patience=40, device="cpu"),
+    length=10,
+    validate=lambda: float(network.items.weight.std()),
+    checkpoint=sys.argv[1],
+    log=lambda row: print(row["epoch"], flush=True),
+)
+torch.save(network.state_dict(), sys.argv[2])
+print("done", flush=True)
+"""
+
+
+def test_a_killed_process_ends_like_an_undisturbed_one(tmp_path):
+    """Kill it twice at moments that chance sets: inside an epoch, or while it is saving."""
+
+    def start(name):
+        command = [sys.executable, "-c", CHILD, tmp_path / name, tmp_path / f"{name}.pt"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def finish(child, name):
+        assert child.communicate()[0].split()[-2:] == ["40", "done"]
+        return torch.load(tmp_path / f"{name}.pt")
+
+    chance, first = np.random.default_rng(), []
+    for pause in chance.uniform(0, 0.05, 2):
+        child = start("killed")
+        epochs = [int(child.stdout.readline()) for _ in range(2)]  # the earlier of them is saved
+        time.sleep(pause)
+        child.kill()
+        child.communicate()
+        assert child.returncode != 0  # it was not over
+        first.append(epochs[0])
+    assert first[0] == 1
+    assert first[1] > 1  # it went on, and did not begin anew
+    resumed, whole = finish(start("killed"), "killed"), finish(start("whole"), "whole")
+    assert_same_weights(resumed, whole)
 
 
 def test_the_device_is_chosen_or_named():

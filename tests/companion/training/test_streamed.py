@@ -13,6 +13,8 @@ import pytest
 import torch
 
 from behaviorseq import (
+    SRGNN,
+    BERT4Rec,
     GCNRec,
     GRU4Rec,
     Holdout,
@@ -27,7 +29,14 @@ from behaviorseq import (
     prepare,
     read_shards,
 )
-from behaviorseq.training import Batches, SampledSoftmax, StreamedBatches, Training
+from behaviorseq.training import (
+    Batches,
+    NextItem,
+    Prefixes,
+    SampledSoftmax,
+    StreamedBatches,
+    Training,
+)
 
 SETTINGS = Training(epochs=3, batch_size=8, learning_rate=0.01, schedule="cosine")
 LOSS = SampledSoftmax(negatives=5, power=0.5)  # what it draws depends on the counts of items
@@ -66,7 +75,7 @@ def assert_same(a: Any, b: Any) -> None:
     assert a.history["loss"].tolist() == b.history["loss"].tolist()
 
 
-@pytest.mark.parametrize("kind", [GRU4Rec, SASRec])
+@pytest.mark.parametrize("kind", [GRU4Rec, SASRec, BERT4Rec, SRGNN])
 def test_one_part_trains_as_in_memory(tmp_path: Path, kind: Any) -> None:
     shards = written(tmp_path, 1)
     streamed, held = model(kind).fit(shards), model(kind).fit(SEQUENCES)
@@ -74,16 +83,17 @@ def test_one_part_trains_as_in_memory(tmp_path: Path, kind: Any) -> None:
     np.testing.assert_array_equal(streamed.score(SEQUENCES), held.score(SEQUENCES))
 
 
+@pytest.mark.parametrize("task", [NextItem(), Prefixes()])
 @pytest.mark.parametrize("windows", ["all", "last"])
-def test_an_epoch_has_every_pair_once(tmp_path: Path, windows: Any) -> None:
-    options: Any = {"batch_size": 8, "length": 4, "windows": windows}
+def test_an_epoch_has_every_pair_once(tmp_path: Path, windows: Any, task: Any) -> None:
+    options: Any = {"batch_size": 8, "length": 4, "windows": windows, "task": task}
     shards = written(tmp_path, 6)
     streamed = StreamedBatches(shards, **options)
 
     def pairs(batches: Any, number: int) -> list[tuple[int, int]]:
         found: list[tuple[int, int]] = []
         for batch in batches.epoch(number):
-            found += zip(batch.items[batch.mask].tolist(), batch.targets.tolist(), strict=True)
+            found += zip(batch.items[batch.asked].tolist(), batch.targets.tolist(), strict=True)
         return found
 
     first, second = pairs(streamed, 0), pairs(streamed, 1)

@@ -1,0 +1,283 @@
+"""Sequence models on one log after another, beside the figures that papers print.
+
+Run ``python benchmarks/sequence_models.py``: Amazon Beauty, all models, some 14 hours of one core.
+``--data`` names another log, ``--only`` some models, ``--seeds`` how many. Every setting that was
+tried and every row is stored when it is done, and a later run goes on from there: stop it at will.
+``--again`` forgets what is stored of the models and the log that are named. The data comes from a
+folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
+
+Protocol: on the logs that are published without usable times (Amazon Beauty, MovieLens-1M) each
+user's last item is the test target and the last but one the validation target; on the others the
+targets are the first item of each user in the last tenth of the time, and in the tenth before.
+Models are fitted on ``split.train`` and never see the validation items, as in the printed figures;
+the history of a test target holds them too. All items are ranked, those of the history left out
+where the log has no repetitions. Settings, and the epoch whose weights are kept, are chosen by
+NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed; test
+targets are looked at for the chosen settings only. One thread. A model that trains longer than
+half an hour gets one seed, and so does one without chance. A row with a seed is one run; its
+intervals are over users, not over seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from amazon_beauty import METRICS, PUBLISHED, line
+from behaviorseq import (
+    EASE,
+    GBCE,
+    SRGNN,
+    BERT4Rec,
+    BinaryCrossEntropy,
+    Caser,
+    ESASRec,
+    FullSoftmax,
+    GRU4Rec,
+    Holdout,
+    ItemKNN,
+    LightGCN,
+    MultVAE,
+    NextItNet,
+    Popularity,
+    Recommender,
+    SampledSoftmax,
+    SASRec,
+    SequenceNetwork,
+    Sequences,
+    SequentialRules,
+    Split,
+    Training,
+    evaluate,
+    global_time_split,
+    leave_one_out,
+    load,
+)
+from behaviorseq.machine import machine
+from behaviorseq.models import NetworkRecommender
+from measure import LIBRARIES, RESULTS, measured, write_result
+
+NAME, CHOOSE_BY, LONG, VALIDATE_ON = "sequence_models", "NDCG@10", 1800, 5000
+
+
+@dataclass(frozen=True)
+class Log:
+    """How a log is held out and read."""
+
+    split: Callable[[Sequences], Split] = leave_one_out
+    length: int = 50
+    repeats: bool = False  # the same item may be the next one again
+
+
+LOGS = {
+    "amazon-beauty": Log(),
+    "movielens-1m": Log(length=200),
+    "movielens-100k": Log(partial(global_time_split, target="next"), length=200),
+    "complete-journey": Log(partial(global_time_split, target="next"), repeats=True),
+    "shop": Log(partial(global_time_split, target="next"), repeats=True),
+}
+
+
+def network(
+    kind: type[SequenceNetwork], decay: float, epochs: int = 40, **options: Any
+) -> SequenceNetwork:
+    """Make a network; the schedule falls to 0 with the last epoch."""
+    training = Training(
+        epochs=epochs,
+        learning_rate=3e-3,
+        weight_decay=decay,
+        schedule="cosine",
+        warmup=0.05,
+        patience=epochs,
+    )
+    settings = {"width": 128, "dropout": 0.5, "loss": SampledSoftmax(512, correct=False)} | options
+    return kind(training=training, **settings)
+
+
+# Models by name, each with the settings that validation chooses from.
+MODELS: dict[str, list[Recommender]] = {
+    "Popularity": [Popularity()],
+    "Item-kNN": [ItemKNN(shrink=s, decay=d) for s in (10.0, 20.0) for d in (0.6, 0.7, 0.8)],
+    "Sequential rules": [
+        SequentialRules(steps=s, reverse=r, decay=d)
+        for s in (3, 10)
+        for r in (0.0, 0.5)
+        for d in (0.3, 0.5, 0.7)
+    ],
+    "EASE": [EASE(regularization=r, decay=d) for r in (100.0, 200.0) for d in (None, 0.6, 0.7)],
+    "Mult-VAE": [
+        MultVAE(beta=b, decay=d, training=Training(epochs=40, learning_rate=3e-3, patience=40))
+        for b in (0.1, 0.3)
+        for d in (None, 0.7)
+    ],
+    "LightGCN": [
+        LightGCN(layers=n, decay=d, training=Training(epochs=40, learning_rate=0.03, patience=40))
+        for n in (1, 2)
+        for d in (None, 0.7)
+    ],
+    "GRU4Rec": [network(GRU4Rec, d) for d in (0.1, 0.3)],
+    "NextItNet": [network(NextItNet, d) for d in (0.1, 0.3)],
+    "Caser": [network(Caser, d) for d in (0.1, 0.3)],
+    "SASRec, one negative": [network(SASRec, d, loss=BinaryCrossEntropy()) for d in (0.1, 0.3)],
+    "SASRec, gBCE": [network(SASRec, d, loss=GBCE(512, shared=True)) for d in (0.1, 0.3)],
+    "SASRec, sampled softmax": [network(SASRec, d) for d in (0.1, 0.3, 0.5)],
+    "SASRec, softmax": [network(SASRec, d, loss=FullSoftmax()) for d in (0.1, 0.3)],
+    "eSASRec": [network(ESASRec, d, layers=n) for d in (0.1, 0.3) for n in (1, 2)],
+    "BERT4Rec, sampled softmax": [network(BERT4Rec, d, epochs=80) for d in (0.1, 0.3)],
+    "BERT4Rec, softmax": [network(BERT4Rec, d, epochs=80, loss=FullSoftmax()) for d in (0.1, 0.3)],
+    "SR-GNN": [network(SRGNN, d, epochs=20) for d in (0.1, 0.3)],
+}
+# A published row that a model here answers to.
+PRINTED_AS = {
+    "Popularity": ("PopRec",),
+    "GRU4Rec": ("GRU4Rec",),
+    "Caser": ("Caser",),
+    "SASRec, one negative": ("SASRec, one negative, BCE", "SASRec, BCE, tuned"),
+    "SASRec, sampled softmax": ("SASRec, sampled softmax",),
+    "SASRec, softmax": ("SASRec, cross-entropy",),
+    "eSASRec": ("eSASRec",),
+    "BERT4Rec, softmax": ("BERT4Rec",),
+}
+
+
+def prepared(data: str, model: Recommender, test: bool) -> tuple[Log, Split, Recommender, bool]:
+    """Make the arguments of ``trained`` in a fresh process."""
+    torch.set_num_threads(1)
+    log = LOGS[data]
+    if isinstance(model, SequenceNetwork):
+        model = replace(model, length=log.length)
+    return log, log.split(Sequences.from_events(load(data).events)), model, test
+
+
+def trained(log: Log, split: Split, model: Recommender, test: bool) -> dict[str, Any]:
+    """Fit, evaluate on some validation targets, and on the test targets where asked to."""
+    held = split.validation
+    rows = np.arange(0, len(held), max(1, len(held) // VALIDATE_ON))
+    part = Holdout(held.histories.take(rows), held.targets.take(rows))
+    options: dict[str, Any] = {"exclude_seen": not log.repeats}
+
+    def validate(model: Recommender) -> float:
+        return evaluate(model, part, [CHOOSE_BY], **options).mean(CHOOSE_BY)
+
+    row: dict[str, Any] = {"model": repr(model)}
+    if isinstance(model, NetworkRecommender):
+        history = model.fit(split.train, validate=validate).history
+        row["validation"] = round(history["validation"].max(), 5)
+        row["best_epoch"] = int(history["epoch"][history["validation"].idxmax()])
+        row["train_seconds"] = round(history["seconds"].sum(), 1)
+        row["curve"] = {
+            "seconds": history["seconds"].cumsum().round(1).tolist(),
+            "validation": history["validation"].round(5).tolist(),
+        }
+    else:
+        row["validation"] = round(validate(model.fit(split.train)), 5)
+    if test:
+        evaluation = evaluate(model, split.test, METRICS, **options)
+        intervals = {m: evaluation.interval(m, seed=0) for m in METRICS}
+        row |= {m: round(interval.value, 5) for m, interval in intervals.items()}
+        row["intervals"] = {m: [round(i.low, 5), round(i.high, 5)] for m, i in intervals.items()}
+        row["users"] = evaluation.counts["users"]
+    return row
+
+
+class Results:
+    """What is stored: settings that were tried, and rows."""
+
+    def __init__(self) -> None:
+        path = RESULTS / f"{NAME}.json"
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self.tried: list[dict[str, Any]] = stored.get("tried", [])
+        self.rows: list[dict[str, Any]] = stored.get("rows", [])
+
+    def forget(self, data: str, names: list[str]) -> None:
+        """Leave out what is stored of some models on a log."""
+        for part in (self.tried, self.rows):
+            part[:] = [x for x in part if x["data"] != data or x["name"] not in names]
+
+    def run(self, data: str, name: str, model: Recommender, *, test: bool) -> dict[str, Any]:
+        """Train a model in a fresh process and store how it went, unless that is stored."""
+        seed = model.training.seed if isinstance(model, NetworkRecommender) else 0
+        # The network's length follows the log; what is stored says it, the settings here do not.
+        key = {"data": data, "name": name, "settings": repr(model), "seed": seed}
+        part = self.rows if test else self.tried
+        for row in part:
+            if all(row[k] == v for k, v in key.items()):
+                return row
+        outcome = measured(trained, data, model, test, prepare=prepared, runs=1)
+        part.append(
+            key
+            | outcome.result
+            | {
+                "seconds": round(outcome.median_seconds, 1),
+                "cpu_seconds": round(outcome.median_cpu_seconds, 1),
+                "peak_mb": round(outcome.peak_bytes / 1e6),
+                "processor": machine()["processor"],
+            }
+        )
+        self.save()
+        return part[-1]
+
+    def save(self) -> None:
+        """Write all there is."""
+        logs = {row["data"] for row in [*self.tried, *self.rows]}
+        sources = {name: load(name).source for name in sorted(logs)}
+        write_result(
+            NAME,
+            self.rows,
+            about=__doc__.partition("Protocol: ")[2].strip(),
+            libraries=[*LIBRARIES, "torch"],
+            data={
+                name: {file.name: file.sha256 for file in source.files}
+                for name, source in sources.items()
+            },
+            tried=self.tried,
+            published=[
+                {"model": name, "source": source, "read": read} | dict(zip(METRICS, v, strict=True))
+                for name, source, read, *v in PUBLISHED
+            ],
+            printed_as=PRINTED_AS,
+        )
+
+
+def assess(results: Results, data: str, name: str, n_seeds: int) -> None:
+    """Choose a model's settings on validation, then train the best with each seed."""
+    tried = [results.run(data, name, model, test=False) for model in MODELS[name]]
+    best = MODELS[name][int(np.argmax([row["validation"] for row in tried]))]
+    for seed in range(n_seeds):
+        model = best
+        if isinstance(best, NetworkRecommender):
+            model = replace(best, training=replace(best.training, seed=seed))
+        row = results.run(data, name, model, test=True)
+        values = [row[m] for m in METRICS]
+        print(line(f"{name}, seed {seed}", values, f"{row['cpu_seconds']} CPU s"), flush=True)
+        if not isinstance(best, NetworkRecommender) or row["train_seconds"] > LONG:
+            break
+
+
+def main() -> None:
+    """Assess the models that are named, and print the published rows beside them."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", choices=sorted(LOGS), default="amazon-beauty")
+    parser.add_argument("--only", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--again", action="store_true", help="forget what is stored of them")
+    arguments = parser.parse_args()
+    results = Results()
+    if arguments.again:
+        results.forget(arguments.data, arguments.only)
+    for name in arguments.only:
+        assess(results, arguments.data, name, arguments.seeds)
+        for printed, source, _, *values in PUBLISHED if arguments.data == "amazon-beauty" else ():
+            if printed in PRINTED_AS.get(name, ()):
+                print(line(f"  printed: {printed}", values, source))
+
+
+if __name__ == "__main__":
+    main()
