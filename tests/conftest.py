@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+# Keras on PyTorch, which is loaded anyway: TensorFlow takes long to start.
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 
 class Together(LoadScopeScheduling):

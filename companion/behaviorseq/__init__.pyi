@@ -1,4 +1,5 @@
 from . import features as features
+from . import listings as listings
 from . import prepare as prepare
 from . import simulate as simulate
 from .datasets import Dataset as Dataset
