@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 PROFILE ?= quick
 WORKERS ?= 2
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip
+# What is tested of a finished build.
+BUILT := tests/book/test_built.py tests/book/test_browser.py
 BUILD := $(BIN)/python book/build.py --profile $(PROFILE) --workers $(WORKERS)
 
 help:  ## this list
@@ -41,12 +43,12 @@ check: environment  ## the quick checks: style, types, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest companion tests --ignore tests/book/test_browser.py \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest companion tests $(BUILT:%=--ignore %) \
 		--numprocesses $(WORKERS) --dist loadfile
 
 test: check  ## every check: the quick ones, the notebooks with their claims, the pages in a browser
 	$(BUILD)
-	$(BIN)/python -m pytest tests/book/test_browser.py -rs
+	$(BIN)/python -m pytest $(BUILT) -rs
 
 lab: environment  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks

@@ -155,8 +155,8 @@ class EASE(Recommender):
     where :math:`h` is the history: binary as in the paper, or with recency decay.
 
     Memory and time do not depend on the number of users once :math:`X^\top X` is there, but grow
-    with the square and the cube of the number of items: the 12,101 items of Amazon Beauty took
-    2.0 GB in all.
+    with the square and the cube of the number of items: 8 bytes for each pair of items. The 12,101
+    items of Amazon Beauty took 1.7 GB in all.
     An empty history gets popularity.
 
     Parameters
@@ -199,10 +199,8 @@ class EASE(Recommender):
         X = binary(train.to_csr()).astype(np.float64)
         gram = (X.T @ X).toarray(order="C")
         np.fill_diagonal(gram, gram.diagonal() + self.regularization)
-        inverse = _inverse_in_place(gram)
-        self.weights = np.divide(
-            inverse, -inverse.diagonal(), dtype=np.float32, casting="same_kind"
-        )
+        gram = _inverse_in_place(gram)
+        self.weights = _narrowed(gram, -1 / gram.diagonal())
         np.fill_diagonal(self.weights, 0)
 
     def _score(self, histories: Sequences) -> NDArray[np.float32]:
@@ -229,3 +227,16 @@ def _inverse_in_place(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         inverse[start:stop, start:stop] = np.tril(square) + np.tril(square, -1).T
         inverse[start:stop, stop:] = inverse[stop:, start:stop].T
     return inverse
+
+
+def _narrowed(matrix: NDArray[np.float64], times: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Multiply the columns of a square matrix and round to float32, in its own memory.
+
+    The matrix is lost; the half of its memory that is left over stays unused, since a copy would
+    need room for both.
+    """
+    n = len(matrix)
+    narrow = matrix.reshape(-1).view(np.float32)[: n * n].reshape(n, n)
+    for start in range(0, n, BLOCK):  # what is written never reaches what is still to be read
+        narrow[start : start + BLOCK] = matrix[start : start + BLOCK] * times
+    return narrow

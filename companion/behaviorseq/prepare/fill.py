@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals as nw
 import numpy as np
-import pandas as pd
 from scipy.linalg import solve_banded
 
 from behaviorseq.arguments import require, whole
+from behaviorseq.columns import group_numbers
 from behaviorseq.event_checks import one_row, refuse
 
 from .frames import (
@@ -78,6 +78,7 @@ def resample(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> log = pd.DataFrame(
     ...     {"user": "ann", "time": pd.to_datetime(["2024-05-01", "2024-05-01", "2024-05-04"])}
     ... )
@@ -165,6 +166,7 @@ def fill_forward(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> price = pd.DataFrame({"item": 1, "window": range(4), "mean": [2.0, None, None, 3.0]})
     >>> fill_forward(price, "mean", by="item", time="window")["mean"].tolist()
     [2.0, 2.0, 2.0, 3.0]
@@ -222,6 +224,7 @@ def interpolate(
 
     Examples
     --------
+    >>> import pandas as pd
     >>> stars = pd.DataFrame({"user": 1, "time": [0, 1, 4], "mean": [1.0, None, 5.0]})
     >>> interpolate(stars, "mean")["mean"].tolist()
     [1.0, 2.0, 5.0]
@@ -284,7 +287,7 @@ def _linear(frame: Any, column: str, by: str, time: str) -> Any:
 
 def _spline(frame: Any, column: str, by: str, time: str) -> Any:
     """Fill along natural cubic splines, those of all series at once."""
-    codes, _ = pd.factorize(np.asarray(frame[by].to_list(), dtype=object))
+    codes = group_numbers(frame[by])
     x = frame.select(ticks(frame, time).alias("x"))["x"].to_numpy().astype(np.float64)
     y = frame[column].to_numpy().astype(np.float64)
     order = np.lexsort((x, codes))
