@@ -12,10 +12,10 @@ targets are the first item of each user in the last tenth of the time, and in th
 Models are fitted on ``split.train`` and never see the validation items, as in the printed figures;
 the history of a test target holds them too. All items are ranked, those of the history left out
 where the log has no repetitions. Settings, and the epoch whose weights are kept, are chosen by
-NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed; test
-targets are looked at for the chosen settings only. One thread. A model that trains longer than
-half an hour gets one seed, and so does one without chance. A row with a seed is one run; its
-intervals are over users, not over seeds.
+NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed. Each
+run ranks the test targets as well; the choice does not read them. One thread. A model that trains
+longer than half an hour gets one seed, and so does one without chance. A row with a seed is one
+run; its intervals are over users, not over seeds.
 """
 
 from __future__ import annotations
@@ -147,17 +147,17 @@ PRINTED_AS = {
 }
 
 
-def prepared(data: str, model: Recommender, test: bool) -> tuple[Log, Split, Recommender, bool]:
+def prepared(data: str, model: Recommender) -> tuple[Log, Split, Recommender]:
     """Make the arguments of ``trained`` in a fresh process."""
     torch.set_num_threads(1)
     log = LOGS[data]
     if isinstance(model, SequenceNetwork):
         model = replace(model, length=log.length)
-    return log, log.split(Sequences.from_events(load(data).events)), model, test
+    return log, log.split(Sequences.from_events(load(data).events)), model
 
 
-def trained(log: Log, split: Split, model: Recommender, test: bool) -> dict[str, Any]:
-    """Fit, evaluate on some validation targets, and on the test targets where asked to."""
+def trained(log: Log, split: Split, model: Recommender) -> dict[str, Any]:
+    """Fit, and evaluate on some validation targets and on the test targets."""
     held = split.validation
     rows = np.arange(0, len(held), max(1, len(held) // VALIDATE_ON))
     part = Holdout(held.histories.take(rows), held.targets.take(rows))
@@ -178,12 +178,11 @@ def trained(log: Log, split: Split, model: Recommender, test: bool) -> dict[str,
         }
     else:
         row["validation"] = round(validate(model.fit(split.train)), 5)
-    if test:
-        evaluation = evaluate(model, split.test, METRICS, **options)
-        intervals = {m: evaluation.interval(m, seed=0) for m in METRICS}
-        row |= {m: round(interval.value, 5) for m, interval in intervals.items()}
-        row["intervals"] = {m: [round(i.low, 5), round(i.high, 5)] for m, i in intervals.items()}
-        row["users"] = evaluation.counts["users"]
+    evaluation = evaluate(model, split.test, METRICS, **options)
+    intervals = {m: evaluation.interval(m, seed=0) for m in METRICS}
+    row |= {m: round(interval.value, 5) for m, interval in intervals.items()}
+    row["intervals"] = {m: [round(i.low, 5), round(i.high, 5)] for m, i in intervals.items()}
+    row["users"] = evaluation.counts["users"]
     return row
 
 
@@ -201,16 +200,16 @@ class Results:
         for part in (self.tried, self.rows):
             part[:] = [x for x in part if x["data"] != data or x["name"] not in names]
 
-    def run(self, data: str, name: str, model: Recommender, *, test: bool) -> dict[str, Any]:
+    def run(self, data: str, name: str, model: Recommender) -> dict[str, Any]:
         """Train a model in a fresh process and store how it went, unless that is stored."""
         seed = model.training.seed if isinstance(model, NetworkRecommender) else 0
         # The network's length follows the log; what is stored says it, the settings here do not.
         key = {"data": data, "name": name, "settings": repr(model), "seed": seed}
-        part = self.rows if test else self.tried
-        for row in part:
+        for row in (*self.tried, *self.rows):
             if all(row[k] == v for k, v in key.items()):
                 return row
-        outcome = measured(trained, data, model, test, prepare=prepared, runs=1)
+        outcome = measured(trained, data, model, prepare=prepared, runs=1)
+        part = self.rows if seed else self.tried
         part.append(
             key
             | outcome.result
@@ -223,6 +222,12 @@ class Results:
         )
         self.save()
         return part[-1]
+
+    def choose(self, row: dict[str, Any]) -> None:
+        """Put the run of the best settings, with the first seed, among the rows."""
+        if row not in self.rows:
+            self.rows.append(row)
+            self.save()
 
     def save(self) -> None:
         """Write all there is."""
@@ -248,13 +253,15 @@ class Results:
 
 def assess(results: Results, data: str, name: str, n_seeds: int) -> None:
     """Choose a model's settings on validation, then train the best with each seed."""
-    tried = [results.run(data, name, model, test=False) for model in MODELS[name]]
-    best = MODELS[name][int(np.argmax([row["validation"] for row in tried]))]
+    tried = [results.run(data, name, model) for model in MODELS[name]]
+    place = int(np.argmax([row["validation"] for row in tried]))
+    best = MODELS[name][place]
+    results.choose(tried[place])
     for seed in range(n_seeds):
         model = best
         if isinstance(best, NetworkRecommender):
             model = replace(best, training=replace(best.training, seed=seed))
-        row = results.run(data, name, model, test=True)
+        row = results.run(data, name, model)
         values = [row[m] for m in METRICS]
         print(line(f"{name}, seed {seed}", values, f"{row['cpu_seconds']} CPU s"), flush=True)
         if not isinstance(best, NetworkRecommender) or row["train_seconds"] > LONG:

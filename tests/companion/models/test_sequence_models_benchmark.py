@@ -23,15 +23,9 @@ def test_validation_chose_what_was_tested(stored):
         tried = [t for t in stored["tried"] if all(t[k] == row[k] for k in same)]
         best = max(tried, key=lambda t: t["validation"])
         if row["seed"] == 0:
-            assert row["settings"] == best["settings"]
-            assert row["validation"] == best["validation"]  # the same run again
+            assert row == best  # that very run
         else:  # another seed is all that differs
             assert row["settings"] == best["settings"].replace("seed=0", f"seed={row['seed']}")
-
-
-def test_no_test_target_was_looked_at_to_choose(stored):
-    assert stored["tried"]
-    assert not any(metric in tried for tried in stored["tried"] for metric in METRICS)
 
 
 def test_each_row_is_there_once_and_its_intervals_hold_its_values(stored):
@@ -78,13 +72,13 @@ def benchmark(monkeypatch, tmp_path):
     monkeypatch.setattr(script, "load", lambda name: SimpleNamespace(source=source))
     script.done, script.stop_at = [], None
 
-    def measured(function, data, model, test, **options):
+    def measured(function, data, model, **options):
         if len(script.done) == script.stop_at:
             raise StoppedError
-        script.done.append((repr(model), test))
+        script.done.append(repr(model))
         result = {"validation": 1 - abs(model.training.weight_decay - 0.3), "train_seconds": 60}
-        if test:
-            result |= dict.fromkeys(METRICS, 0.1)
+        # What the test says is the other way round, and must not matter.
+        result |= dict.fromkeys(METRICS, abs(model.training.weight_decay - 0.3))
         result = SimpleNamespace(result=result, median_seconds=1, median_cpu_seconds=1)
         result.peak_bytes = 0
         return result
@@ -96,7 +90,7 @@ def benchmark(monkeypatch, tmp_path):
 NAME = "SASRec, sampled softmax"
 
 
-@pytest.mark.parametrize("stop_at", [0, 1, 3, 4, 5])
+@pytest.mark.parametrize("stop_at", [0, 1, 3, 4])
 def test_a_stopped_benchmark_goes_on_with_the_next_row(benchmark, stop_at):
     whole = benchmark.Results()
     benchmark.assess(whole, "shop", NAME, 3)
@@ -114,14 +108,14 @@ def test_a_stopped_benchmark_goes_on_with_the_next_row(benchmark, stop_at):
     assert file.read_text(encoding="utf-8") == text
 
 
-def test_the_best_on_validation_is_tested_with_each_seed(benchmark):
+def test_the_best_on_validation_is_trained_with_each_seed(benchmark):
     benchmark.assess(benchmark.Results(), "shop", NAME, 3)
-    tried = [model for model, test in benchmark.done if not test]
-    tested = [model for model, test in benchmark.done if test]
-    assert tried == [repr(model) for model in benchmark.MODELS[NAME]]
+    tried = [repr(model) for model in benchmark.MODELS[NAME]]
     (best,) = (model for model in tried if "weight_decay=0.3" in model)
-    assert tested == [best.replace("seed=0", f"seed={seed}") for seed in (0, 1, 2)]
+    others = [best.replace("seed=0", f"seed={seed}") for seed in (1, 2)]
+    assert benchmark.done == [*tried, *others]  # the first seed is not trained twice
     results = benchmark.Results()
+    assert [row["settings"] for row in results.rows] == [best, *others]
     results.forget("shop", [NAME])
     assert not results.rows
     assert not results.tried
