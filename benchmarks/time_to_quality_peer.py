@@ -7,14 +7,15 @@ other library, NumPy and PyTorch, and nothing of this project:
 
 The log is an .npz file of ``items`` (codes from 0, all histories after one another), ``offsets``
 and ``n_items``. Each user's last item is the test target, the last but one the validation target;
-the rest is trained on. A line of the curve is an epoch: seconds and processor seconds of training
-until then, NDCG@10 on the validation and on the test targets, all items ranked but those of the
-history.
+the rest is trained on. The first line of the curve says what was run, each other one is an epoch:
+seconds and processor seconds of training until then, NDCG@10 on the validation and on the test
+targets, all items ranked but those of the history.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
 import os
 import tempfile
@@ -187,7 +188,10 @@ def train(name: str, log: Any, curve: Path, seed: int, limit: float, patience: i
     histories = [histories_of(log, left) for left in (2, 1)]
     seconds = cpu_seconds = 0.0
     values: list[float] = []
+    versions = {x: importlib.metadata.version(x) for x in (name, "torch", "numpy")}
+    about = {"settings": SETTINGS[name], "versions": versions}
     with tempfile.TemporaryDirectory() as folder, curve.open("w", encoding="ascii") as file:
+        file.write(json.dumps(about) + "\n")
         for took, cpu_took, recommend in PEERS[name](log, seed, Path(folder)):
             seconds, cpu_seconds = seconds + took, cpu_seconds + cpu_took
             quality = [

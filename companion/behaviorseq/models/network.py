@@ -149,13 +149,14 @@ class NetworkRecommender(Recommender):
 
     def _fit(self, train: Sequences | Shards) -> None:
         start, validate, checkpoint, progress, log = self._extras
-        identity = {"model": repr(self)}
+        identity: dict[str, Any] = {"model": repr(self), "start": None}
         self._n_rows = train.n_users if isinstance(train, Shards) else len(train)
         with seeded(self.training.seed):
             self.network = self.new_network(train.n_items, self._n_rows)
         if start is not None:
-            begin_with(self.network, np.asarray(start, dtype=np.float32))
-            identity["start"] = f"{crc32(np.ascontiguousarray(start)):x}"
+            vectors = np.asarray(start, dtype=np.float32)
+            begin_with(self.network, vectors)
+            identity["start"] = crc32(vectors.tobytes())
         self.item_ids = train.item_ids  # validation scores before fitting is over
         self.history = self._train(
             train,  # type: ignore[arg-type]  # shards only where they stream

@@ -130,7 +130,7 @@ def _logits(
     # One look-up: each has a gradient of the size of the whole table.
     found = F.embedding(torch.cat([targets, negatives.flatten()]), weight)  # (n + k or n + n k, d)
     positive = (hidden * found[: len(targets)]).sum(dim=1)
-    vectors = found[len(targets) :].unflatten(0, negatives.shape)  # (k, d) or (n, k, d)
+    vectors = found[len(targets) :].view(*negatives.shape, -1)  # (k, d) or (n, k, d)
     if negatives.dim() == 1:
         negative = torch.addmm(add, hidden, vectors.T)  # (n, k)
     else:

@@ -327,9 +327,11 @@ def test_a_start_belongs_to_the_run_of_a_checkpoint(make_log, tmp_path):
     start = np.random.default_rng(0).normal(size=(log.n_items, 8))
     model = SASRec(width=8, training=SHORT)
     scores = model.fit(log, start=start, checkpoint=tmp_path).score(log)
-    np.testing.assert_array_equal(model.fit(log, start=start, checkpoint=tmp_path).score(log), scores)
+    np.testing.assert_array_equal(
+        model.fit(log, start=start, checkpoint=tmp_path).score(log), scores
+    )
     for other in (None, -start):
-        with pytest.raises(ValueError, match="checkpoint"):
+        with pytest.raises(ValueError, match="holds a run with start"):
             model.fit(log, start=other, checkpoint=tmp_path)
     with pytest.raises(ValueError, match="the shape of start"):
         model.fit(log, start=start[1:])
