@@ -127,10 +127,8 @@ def _logits(
     What comes after gives so low a score a gradient of 0, so masking may bypass autograd, which
     would copy the scores twice. (-inf will not do: a row of nothing else has no gradient.)
     """
-    # One look-up: each has a gradient of the size of the whole table.
-    found = F.embedding(torch.cat([targets, negatives.flatten()]), weight)  # (n + k or n + n k, d)
-    positive = (hidden * found[: len(targets)]).sum(dim=1)
-    vectors = found[len(targets) :].view(*negatives.shape, -1)  # (k, d) or (n, k, d)
+    positive = (hidden * F.embedding(targets, weight)).sum(dim=1)
+    vectors = F.embedding(negatives, weight)  # (k, d) or (n, k, d)
     if negatives.dim() == 1:
         negative = torch.addmm(add, hidden, vectors.T)  # (n, k)
     else:
