@@ -6,7 +6,7 @@ tried and every row is stored when it is done, and a later run goes on from ther
 ``--again`` forgets what is stored of the models and the log that are named. The data comes from a
 folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
 
-Protocol: on the logs that are published without usable times (Amazon Beauty, MovieLens-1M) each
+Protocol: on the logs that are published without usable times (Amazon's, MovieLens-1M) each
 user's last item is the test target and the last but one the validation target; on the others the
 targets are the first item of each user in the last tenth of the time, and in the tenth before.
 Models are fitted on ``split.train`` and never see the validation items, as in the printed figures;
@@ -78,6 +78,8 @@ class Log:
 
 LOGS = {
     "amazon-beauty": Log(),
+    "amazon-sports": Log(),
+    "amazon-toys": Log(),
     "movielens-1m": Log(length=200),
     "movielens-100k": Log(partial(global_time_split, target="next"), length=200),
     "complete-journey": Log(partial(global_time_split, target="next"), repeats=True),

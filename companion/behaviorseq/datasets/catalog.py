@@ -7,9 +7,10 @@ import difflib
 import pandas as pd
 
 from ..events import validate
+from .amazon import AMAZON_BEAUTY, AMAZON_SPORTS, AMAZON_TOYS
 from .fetch import fetch
 from .movielens import MOVIELENS_1M, MOVIELENS_100K
-from .retail import AMAZON_BEAUTY, COMPLETE_JOURNEY
+from .retail import COMPLETE_JOURNEY
 from .simulated import SIMULATED, simulated_source
 from .sources import Dataset, OwnFile, PackageIndex, Source
 from .webshops import ONLINE_RETAIL, TAOBAO_HEAD
@@ -17,8 +18,9 @@ from .webshops import ONLINE_RETAIL, TAOBAO_HEAD
 CATALOG: dict[str, Source] = {
     source.name: source
     for source in (
-        *(MOVIELENS_100K, COMPLETE_JOURNEY, AMAZON_BEAUTY, MOVIELENS_1M),
-        *(ONLINE_RETAIL, TAOBAO_HEAD),
+        *(MOVIELENS_100K, COMPLETE_JOURNEY),
+        *(AMAZON_BEAUTY, AMAZON_SPORTS, AMAZON_TOYS),
+        *(MOVIELENS_1M, ONLINE_RETAIL, TAOBAO_HEAD),
     )
 }
 
@@ -128,6 +130,8 @@ def list_datasets() -> pd.DataFrame:
     movielens-100k     100000    943   1682  dates  package index
     complete-journey  1469307   2469   2243  dates  package index
     amazon-beauty      198502  22363  12101  order            web
+    amazon-sports      296337  35598  18357  order            web
+    amazon-toys        167597  19412  11924  order            web
     movielens-1m       999611   6040   3416  order            web
     online-retail      397924   4339   3665  dates            web
     taobao-head         84475    815  55368  dates       own file

@@ -119,7 +119,7 @@ def verify(path: Path, file: File) -> None:
     """
     with path.open("rb") as stream:
         found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != file.sha256:
+    if found != file.sha256 and not (file.text and file.sha256 in _with_other_line_ends(path)):
         size = path.stat().st_size
         cause = "it was cut short" if size < file.size else "it is not the file that is expected"
         raise HashError(
@@ -128,6 +128,13 @@ def verify(path: Path, file: File) -> None:
             f"not help, the file was changed where it comes from: put the right one into a folder "
             "that BEHAVIORSEQ_DATA names"
         )
+
+
+def _with_other_line_ends(path: Path) -> list[str]:
+    """Give the SHA-256 that a text has with the line ends of Unix, and with those of Windows."""
+    unix = path.read_bytes().replace(b"\r\n", b"\n")
+    texts = (unix, unix.replace(b"\n", b"\r\n"))
+    return [hashlib.sha256(text).hexdigest() for text in texts]
 
 
 def _present(file: File, store: Path) -> Path | None:

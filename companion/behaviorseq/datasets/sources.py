@@ -86,6 +86,9 @@ class File:
     optional : bool
         Whether the data set can be read without it. An optional file is looked for on this
         machine and never downloaded.
+    text : bool
+        Whether it is text whose line ends do not count: git writes those of Unix or of Windows.
+        The SHA-256 is that of the content with the one or with the other.
     """
 
     name: str
@@ -93,6 +96,7 @@ class File:
     size: int
     origin: PackageIndex | Web | Member | OwnFile
     optional: bool = False
+    text: bool = False
 
     @property
     def download(self) -> File:

@@ -6,6 +6,7 @@ from .families import LearnedFeatures as LearnedFeatures
 from .families import TableFeatures as TableFeatures
 from .families import TextFeatures as TextFeatures
 from .graph import cooccurrence_graph as cooccurrence_graph
+from .graph import graph_vectors as graph_vectors
 from .graph import item_features as item_features
 from .graph import item_graph as item_graph
 from .graph import normalized as normalized

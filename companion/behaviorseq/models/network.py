@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from behaviorseq.training.batches import NextItem, Task, padded
 from behaviorseq.training.checkpoint import read_tensors, write_tensors
 from behaviorseq.training.fit import Training, choose_device, fit_network, item_vectors, seeded
 from behaviorseq.training.losses import Loss, SampledSoftmax
+from behaviorseq.training.start import begin_with
 from behaviorseq.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
@@ -97,6 +99,7 @@ class NetworkRecommender(Recommender):
         self,
         train: Sequences | Shards,
         *,
+        start: NDArray[np.floating] | None = None,
         validate: Callable[[Self], float] | None = None,
         checkpoint: str | Path | None = None,
         progress: Progress | None = None,
@@ -108,6 +111,10 @@ class NetworkRecommender(Recommender):
         ----------
         train : Sequences or Shards
             Training histories; to learn what comes next, one at least has two events.
+        start : array-like, optional
+            Vectors that the items begin with, in place of drawn ones, shape (n_items, width), in
+            the order of ``train.item_ids``; such as those of :func:`graph_vectors`. Each is
+            scaled to the length of the drawn one, which a row of zeros leaves as it is.
         validate : callable, optional
             Gives how good the model is, higher is better; called after each epoch. The best
             epoch is kept. For example
@@ -128,10 +135,10 @@ class NetworkRecommender(Recommender):
         Raises
         ------
         ValueError
-            If there is nothing to learn from, the checkpoint is of another run, or the histories
-            are on disk and the model needs all of them at once.
+            If there is nothing to learn from, the checkpoint is of another run, the histories are
+            on disk and the model needs all of them at once, or ``start`` has another shape.
         """
-        self._extras: tuple[Any, ...] = (validate, checkpoint, progress, log)
+        self._extras: tuple[Any, ...] = (start, validate, checkpoint, progress, log)
         try:
             return super().fit(train)
         except BaseException:
@@ -141,14 +148,19 @@ class NetworkRecommender(Recommender):
             del self._extras
 
     def _fit(self, train: Sequences | Shards) -> None:
-        validate, checkpoint, progress, log = self._extras
+        start, validate, checkpoint, progress, log = self._extras
+        identity: dict[str, Any] = {"model": repr(self), "start": None}
         self._n_rows = train.n_users if isinstance(train, Shards) else len(train)
         with seeded(self.training.seed):
             self.network = self.new_network(train.n_items, self._n_rows)
+        if start is not None:
+            vectors = np.asarray(start, dtype=np.float32)
+            begin_with(self.network, vectors)
+            identity["start"] = crc32(vectors.tobytes())
         self.item_ids = train.item_ids  # validation scores before fitting is over
         self.history = self._train(
             train,  # type: ignore[arg-type]  # shards only where they stream
-            identity={"model": repr(self)},
+            identity=identity,
             validate=validate and partial(validate, self),
             checkpoint=checkpoint,
             progress=progress,

@@ -167,6 +167,20 @@ def test_wrong_content_names_file_hashes_and_remedy(cache: Path, serve: Callable
     assert left_in(cache) == []
 
 
+@pytest.mark.parametrize("pinned", [b"\n", b"\r\n"], ids=["Unix", "Windows"])
+@pytest.mark.parametrize("met", [b"\n", b"\r\n"], ids=["Unix", "Windows"])
+def test_line_ends_count_unless_the_file_is_text(pinned: bytes, met: bytes, mine: Path) -> None:
+    file = file_of(CONTENT.replace(b"\n", pinned), "file.txt", OwnFile("ask"), text=True)
+    (mine / "file.txt").write_bytes(CONTENT.replace(b"\n", met))
+    assert fetch([file], "set") == {"file.txt": mine / "file.txt"}
+    if met != pinned:
+        with pytest.warns(UserWarning, match="file.txt has sha256"), pytest.raises(FetchError):
+            fetch([replace(file, text=False)], "set")
+    (mine / "file.txt").write_bytes(CONTENT.replace(b"\n", met).replace(b"2", b"3"))
+    with pytest.warns(UserWarning, match="file.txt has sha256"), pytest.raises(FetchError):
+        fetch([file], "set")
+
+
 def test_a_set_is_fetched_as_far_as_it_goes(cache: Path, serve: Callable[..., Any]) -> None:
     good = file_of(CONTENT, "good.txt", serve(sends(CONTENT)))
     bad = file_of(CONTENT, "bad.txt", serve(sends(b"no")))

@@ -1,4 +1,4 @@
-"""The real files of Complete Journey and Amazon Beauty: what is stated is counted in them."""
+"""The real files of Complete Journey: what is stated is counted in them."""
 
 from __future__ import annotations
 
@@ -71,33 +71,3 @@ def test_complete_journey_times_say_what_is_stated(real: Callable[..., Dataset])
     assert not ((there.dt.month == 12) & (there.dt.day == 25)).any()
     seconds = baskets["session"] % 100 * 60 // 100  # made from the basket number
     assert (seconds == there.dt.second).all()
-
-
-def test_amazon_beauty_is_as_stated(real: Callable[..., Dataset]) -> None:
-    data = real("amazon-beauty")
-    events, report, source = data.events, validate(data.events), data.source
-    assert (report.n_events, report.n_users) == (source.n_events, source.n_users)
-    assert report.n_items == source.items["product"]
-    assert list(events) == ["user", "item", "time", "behavior"]
-    assert report.behaviors == {"review": 198_502}
-    assert (events.groupby("user")["time"].diff().dropna() == 1).all()
-    assert events["user"].value_counts().min() == events["item"].value_counts().min() == 5
-    assert events.loc[events["user"] == 2, "item"].tolist() == [6, 7, 8, 9, 10, 4, 11]
-    assert data.items["item"].tolist() == sorted(events["item"].unique())
-    assert data.users["user"].tolist() == sorted(events["user"].unique())
-    assert data.items["attributes"].explode().nunique() == 637
-
-
-def test_amazon_beauty_titles_where_the_reader_has_them(real: Callable[..., Dataset]) -> None:
-    items = real("amazon-beauty").items
-    if "title" not in items:
-        pytest.skip("Beauty_items.csv.gz is not on this machine")
-    assert items["title"].notna().sum() == 12_094
-    assert items["asin"].is_unique
-    assert items.loc[0, "title"].startswith("OPI Nail Lacquer")
-
-
-def test_describe(real: Callable[..., Dataset]) -> None:
-    summary = describe(real("amazon-beauty"))
-    assert summary[["events", "users", "items", "first"]].tolist() == [198_502, 22_363, 12_101, 0]
-    assert "No split in time" in summary["times"]

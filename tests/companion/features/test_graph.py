@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from behaviorseq import Sequences
 from behaviorseq.features import (
     cooccurrence_graph,
+    graph_vectors,
     item_features,
     item_graph,
     normalized,
@@ -177,3 +178,43 @@ def test_normalized_edges_equal_the_dense_formula(self_loops):
     eigenvalues = np.linalg.eigvalsh(ours.astype(np.float64))
     assert eigenvalues.max() == pytest.approx(1, abs=1e-6)
     assert eigenvalues.min() >= -1 - 1e-6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_graph_vectors_are_those_of_the_whole_decomposition(seed):
+    n, width = 12, 5
+    edges = np.triu(random_graph(seed, n, share=0.5).toarray(), 1)
+    edges = edges + edges.T
+    edges[-1] = edges[:, -1] = 0  # a node without an edge
+    vectors = graph_vectors(sp.csr_array(edges), width, seed=seed)
+    assert vectors.shape == (n, width)
+    assert vectors.dtype == np.float32
+    assert not vectors[-1].any()
+    np.testing.assert_allclose(np.linalg.norm(vectors[:-1], axis=1), 1, rtol=1e-6)
+    whole = edges.astype(np.float64) + np.eye(n)
+    root = 1 / np.sqrt(whole.sum(axis=1))
+    left, sizes, _ = np.linalg.svd(root[:, None] * whole * root)
+    rows = left[:-1, :width] * np.sqrt(sizes[:width])
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    cosines = vectors[:-1] @ vectors[:-1].T  # whatever the signs of the directions
+    np.testing.assert_allclose(cosines, rows @ rows.T, atol=1e-4)
+
+
+def test_graph_vectors_of_items_that_go_together_are_near():
+    groups = [[0, 1, 2], [3, 4, 5]]
+    edges = np.zeros((6, 6))
+    for group in groups:
+        edges[np.ix_(group, group)] = 1
+    edges[2, 3] = edges[3, 2] = 0.1
+    np.fill_diagonal(edges, 0)
+    vectors = graph_vectors(sp.csr_array(edges), 2)
+    cosines = vectors @ vectors.T
+    assert cosines[:3, :3].min() > 0.9
+    assert cosines[3:, 3:].min() > 0.9
+    assert cosines[:3, 3:].max() < 0.5
+
+
+@pytest.mark.parametrize("width", [0, 6, 2.5])
+def test_graph_vectors_refuse_another_width(width):
+    with pytest.raises(ValueError, match="width must be 1 or more and below the 6 nodes"):
+        graph_vectors(sp.csr_array(np.ones((6, 6))), width)

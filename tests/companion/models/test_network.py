@@ -309,6 +309,36 @@ def test_a_stopped_fit_goes_on_from_its_checkpoint(make_log, tmp_path):
 
 
 @every_model
+def test_a_fit_may_start_from_given_item_vectors(model, make_log):
+    log = make_log(3)
+    start = np.random.default_rng(0).normal(size=(log.n_items, 8))
+    training = replace(SHORT, epochs=1, learning_rate=1e-9)  # it stays where it starts
+    model = replace(model, training=training).fit(log, start=start)
+    found = model.network.get_parameter("items.weight").detach().numpy()
+    cosines = (found * start).sum(axis=1) / (
+        np.linalg.norm(found, axis=1) * np.linalg.norm(start, axis=1)
+    )
+    np.testing.assert_allclose(cosines, 1, atol=1e-5)
+    assert abs(model.fit(log).network.get_parameter("items.weight").numpy(force=True) - found).max()
+
+
+def test_a_start_belongs_to_the_run_of_a_checkpoint(make_log, tmp_path):
+    log = make_log(3)
+    start = np.random.default_rng(0).normal(size=(log.n_items, 8))
+    model = SASRec(width=8, training=SHORT)
+    scores = model.fit(log, start=start, checkpoint=tmp_path).score(log)
+    np.testing.assert_array_equal(
+        model.fit(log, start=start, checkpoint=tmp_path).score(log), scores
+    )
+    for other in (None, -start):
+        with pytest.raises(ValueError, match="holds a run with start"):
+            model.fit(log, start=other, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="the shape of start"):
+        model.fit(log, start=start[1:])
+    assert model.item_ids is None
+
+
+@every_model
 def test_a_saved_model_scores_the_same(model, make_log, tmp_path):
     log = make_log(9)
     expected = model.fit(log).score(log)
