@@ -190,7 +190,7 @@ def strongest(graph: sp.csr_array, neighbors: int) -> sp.csr_array:
     array([[0., 9., 0., 0.],
            [9., 0., 0., 0.],
            [0., 0., 0., 5.],
-           [0., 0., 5., 0.]], dtype=float32)
+           [0., 0., 5., 0.]])
     """
     require("neighbors", neighbors, is_count(neighbors), "a whole number of 1 or more")
     kept = nearest(normalized(graph, self_loops=False), neighbors)

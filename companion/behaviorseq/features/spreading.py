@@ -64,10 +64,10 @@ def spread_labels(
     >>> import scipy.sparse as sp
     >>> path = sp.diags_array([1.0, 1.0, 1.0], offsets=1, shape=(4, 4)).tocsr()
     >>> spread_labels(path + path.T, [0, 3], np.eye(2)).round(2)
-    array([[0.6 , 0.4 ],
-           [0.53, 0.47],
-           [0.47, 0.53],
-           [0.4 , 0.6 ]])
+    array([[0.68, 0.32],
+           [0.57, 0.43],
+           [0.43, 0.57],
+           [0.32, 0.68]])
     """
     number("alpha", alpha, 0, 1)
     require("alpha", alpha, alpha < 1, "below 1")
@@ -75,7 +75,7 @@ def spread_labels(
     n, places, shares = graph.shape[0], np.asarray(known), np.asarray(targets, dtype=np.float64)
     fits = shares.ndim == 2 and places.shape == shares.shape[:1] and len(places) > 0
     require("the shape of targets", shares.shape, fits, f"{places.shape} and the classes")
-    inside = len(np.unique(places)) == len(places) and 0 <= places.min() and places.max() < n
+    inside = len(np.unique(places)) == len(places) and places.min() >= 0 and places.max() < n
     require("known", known, bool(inside), f"numbers of nodes from 0 to {n - 1}, each once")
     require("targets", targets, bool((shares >= 0).all()), "0 or more")
     own: NDArray[np.float64] = np.zeros((n, shares.shape[1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -91,8 +92,9 @@ class NodeNetwork(nn.Module):
     ) -> None:
         super().__init__()
         widths = [features, *[inner] * (layers - 1), classes]
-        pairs = zip(widths[:-1], widths[1:], strict=True)
-        self.convolutions = nn.ModuleList(GraphConvolution(a, b) for a, b in pairs)
+        self.convolutions = nn.ModuleList(
+            GraphConvolution(before, after) for before, after in pairwise(widths)
+        )
         self.drop = nn.Dropout(dropout)
         self.residual = residual
 
@@ -343,7 +345,8 @@ def _features(x: Nodes) -> Tensor:
         cells = sp.coo_array(x)
         places = torch.from_numpy(np.stack([cells.row, cells.col]).astype(np.int64))
         values = torch.from_numpy(cells.data.astype(np.float32))
-        nodes = torch.sparse_coo_tensor(places, values, cells.shape).coalesce()
+        nodes = torch.sparse_coo_tensor(places, values, cells.shape, check_invariants=True)
+        nodes = nodes.coalesce()
     else:
         values = nodes = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
     require("the dimensions of x", nodes.ndim, nodes.ndim == 2, "2, nodes and features")
