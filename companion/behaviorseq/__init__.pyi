@@ -9,6 +9,7 @@ from .datasets import load as load
 from .evaluation import auc_interval as auc_interval
 from .evaluation import auc_test as auc_test
 from .evaluation import bootstrap_interval as bootstrap_interval
+from .evaluation import calibrated_lists as calibrated_lists
 from .evaluation import category_mix as category_mix
 from .evaluation import compare as compare
 from .evaluation import cross_entropy as cross_entropy

@@ -168,6 +168,87 @@ def list_divergence(
     return pd.Series(mix_divergence(mix, found, alpha=alpha), index=users, name="divergence")
 
 
+def calibrated_lists(
+    items: ArrayLike,
+    scores: ArrayLike,
+    categories: ArrayLike,
+    wanted: ArrayLike,
+    k: int = 10,
+    *,
+    weight: float = 0.5,
+    alpha: float = 0.01,
+) -> NDArray[np.int64]:
+    r"""Choose lists that are good and hold the categories in the proportions that are wanted.
+
+    From the candidates of each user items are taken one after the other, each time the one that
+    makes :math:`(1 - \lambda) \sum_i s_i - \lambda\, \mathrm{KL}(p \,\|\, \tilde q)`
+    largest, with the sum over the items taken and q their mix.
+
+    Parameters
+    ----------
+    items : array-like of int
+        Candidates, -1 for none, shape (n, m).
+    scores : array-like
+        How good each is, higher is better, comparable within a row, such as log-probabilities;
+        shape (n, m).
+    categories : array-like
+        As for :func:`category_mix`.
+    wanted : array-like
+        The mix p that each user wants, rows with sum 1, shape (n, n_categories).
+    k : int
+        Length of the lists, at most m.
+    weight : float
+        The weight :math:`\lambda` of the mix, from 0 (the k best candidates) to 1.
+    alpha : float
+        As for :func:`mix_divergence`.
+
+    Returns
+    -------
+    NDArray[int64]
+        In the order in which they were taken, -1 where a user has fewer candidates, shape (n, k).
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a number is out of its range.
+
+    References
+    ----------
+    Steck, Calibrated recommendations, RecSys 2018, https://doi.org/10.1145/3240323.3240372.
+
+    Examples
+    --------
+    Items 0 to 2 are of one category, 3 of another; wanted is half of each.
+
+    >>> kinds = [[1, 0], [1, 0], [1, 0], [0, 1]]
+    >>> best = [[0, 1, 2, 3]], [[-1.0, -1.1, -1.2, -1.6]]
+    >>> calibrated_lists(*best, kinds, [[0.5, 0.5]], k=2, weight=0.0)
+    array([[0, 1]])
+    >>> calibrated_lists(*best, kinds, [[0.5, 0.5]], k=2, weight=0.5)
+    array([[0, 3]])
+    """
+    codes, good = np.asarray(items), np.asarray(scores, dtype=np.float64)
+    p, table = np.asarray(wanted, dtype=np.float64), np.asarray(categories, dtype=np.float64)
+    fits = codes.ndim == 2 and codes.shape == good.shape and p.shape == (len(codes), table.shape[1])
+    require("the shapes of items, scores, wanted", (good.shape, p.shape), fits, "of the same users")
+    k = whole("k", k, 1, codes.shape[1])
+    number("weight", weight, 0, 1)
+    _check_rows("categories", table, (0, 1))
+    gone = codes < 0
+    lists, held = np.full((len(codes), k), -1, dtype=np.int64), np.zeros_like(p)
+    everyone, n_kinds = np.arange(len(codes)), p.shape[1]
+    for place in range(k):
+        mixes = _shares((held[:, None] + table[codes]).reshape(-1, n_kinds))  # with each candidate
+        away = mix_divergence(np.repeat(p, codes.shape[1], axis=0), mixes, alpha=alpha)
+        gain = (1 - weight) * good - weight * away.reshape(good.shape)
+        gain[gone] = -np.inf
+        best = gain.argmax(axis=1)
+        taken = np.where(gone[everyone, best], -1, codes[everyone, best])
+        lists[:, place], gone[everyone, best] = taken, True
+        held += np.where(taken[:, None] >= 0, table[taken], 0)
+    return lists
+
+
 def _shares(counts: NDArray[Any]) -> Floats:
     total = counts.sum(axis=1, keepdims=True)
     shares: Floats = counts / np.where(total > 0, total, 1)

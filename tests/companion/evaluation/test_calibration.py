@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from behaviorseq import ItemKNN, Popularity, Sequences
-from behaviorseq.evaluation import category_mix, list_divergence, mix_divergence
+from behaviorseq.evaluation import calibrated_lists, category_mix, list_divergence, mix_divergence
 
 LOG = pd.DataFrame(
     {
@@ -128,3 +128,45 @@ def test_categories_must_fit_the_items():
         category_mix(histories, KINDS[:3])
     with pytest.raises(ValueError, match="row 3"):
         category_mix(histories, np.vstack([KINDS[:3], [[0.5, 0.1, 0.1]]]))
+
+
+@pytest.mark.parametrize("weight", [0, 0.3, 0.9, 1])
+def test_calibrated_lists_equal_a_greedy_loop(weight):
+    rng = np.random.default_rng(1)
+    kinds, wanted = mixes(5, n=12, k=3), mixes(6, n=4, k=3)
+    items = np.array([rng.permutation(12)[:6] for _ in range(4)])
+    scores = rng.normal(size=(4, 6))
+    items[2, 4:] = -1
+    found = calibrated_lists(items, scores, kinds, wanted, k=5, weight=weight)
+    for row in range(4):
+        pairs = [(i, s) for i, s in zip(items[row], scores[row], strict=True) if i >= 0]
+        taken = []
+        while pairs and len(taken) < 5:
+
+            def value(pair, row=row, taken=taken):
+                mix = np.mean([kinds[i] for i in [*taken, pair[0]]], axis=0)
+                return (1 - weight) * pair[1] - weight * mix_divergence(wanted[[row]], [mix])[0]
+
+            best = max(pairs, key=value)
+            taken.append(best[0])
+            pairs.remove(best)
+        assert found[row].tolist() == taken + [-1] * (5 - len(taken))
+
+
+def test_weight_zero_gives_the_best_candidates_and_more_weight_a_nearer_mix():
+    rng = np.random.default_rng(0)
+    kinds, wanted = np.eye(4)[rng.integers(0, 4, 40)], mixes(3, n=25)
+    items = np.array([rng.permutation(40)[:30] for _ in range(25)])
+    scores = -np.sort(rng.exponential(size=(25, 30)), axis=1)
+    away = []
+    for weight in (0, 0.5, 1):
+        lists = calibrated_lists(items, scores, kinds, wanted, k=8, weight=weight)
+        away.append(mix_divergence(wanted, kinds[lists].mean(axis=1)).mean())
+        assert (np.diff(np.sort(lists, axis=1), axis=1) > 0).all()  # nothing twice
+        if weight == 0:
+            np.testing.assert_array_equal(lists, items[:, :8])
+    assert away[0] > away[1] > away[2]
+    with pytest.raises(ValueError, match="k must be"):
+        calibrated_lists(items, scores, kinds, wanted, k=31)
+    with pytest.raises(ValueError, match="of the same users"):
+        calibrated_lists(items, scores[:3], kinds, wanted)
