@@ -9,9 +9,13 @@ from .datasets import load as load
 from .evaluation import auc_interval as auc_interval
 from .evaluation import auc_test as auc_test
 from .evaluation import bootstrap_interval as bootstrap_interval
+from .evaluation import calibrated_lists as calibrated_lists
+from .evaluation import category_mix as category_mix
 from .evaluation import compare as compare
 from .evaluation import cross_entropy as cross_entropy
 from .evaluation import evaluate as evaluate
+from .evaluation import list_divergence as list_divergence
+from .evaluation import mix_divergence as mix_divergence
 from .evaluation import paired_test as paired_test
 from .evaluation import shuffle_test as shuffle_test
 from .events import read_events as read_events
@@ -38,6 +42,7 @@ from .models import LinearChainCRF as LinearChainCRF
 from .models import LSTMRec as LSTMRec
 from .models import MultVAE as MultVAE
 from .models import NextItNet as NextItNet
+from .models import NodeClassifier as NodeClassifier
 from .models import Oracle as Oracle
 from .models import Popularity as Popularity
 from .models import Random as Random

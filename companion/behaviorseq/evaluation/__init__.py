@@ -1,6 +1,12 @@
 """Judging recommenders: ranking metrics, evaluation of a model, comparison of models."""
 
 from behaviorseq.evaluation.binary import auc_interval, auc_test
+from behaviorseq.evaluation.calibration import (
+    calibrated_lists,
+    category_mix,
+    list_divergence,
+    mix_divergence,
+)
 from behaviorseq.evaluation.likelihood import cross_entropy
 from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
@@ -21,9 +27,13 @@ __all__ = [
     "auc_interval",
     "auc_test",
     "bootstrap_interval",
+    "calibrated_lists",
+    "category_mix",
     "compare",
     "cross_entropy",
     "evaluate",
+    "list_divergence",
+    "mix_divergence",
     "paired_test",
     "ranking_metrics",
     "self_information",

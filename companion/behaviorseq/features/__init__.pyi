@@ -11,11 +11,13 @@ from .graph import item_features as item_features
 from .graph import item_graph as item_graph
 from .graph import normalized as normalized
 from .graph import pagerank as pagerank
+from .graph import strongest as strongest
 from .graph import transition_graph as transition_graph
 from .histories import history_means as history_means
 from .rhythm import autocorrelation as autocorrelation
 from .rhythm import intervals as intervals
 from .rhythm import volatility as volatility
+from .spreading import spread_labels as spread_labels
 from .statistics import purchase_statistics as purchase_statistics
 from .statistics import user_statistics as user_statistics
 from .statistics import value_statistics as value_statistics

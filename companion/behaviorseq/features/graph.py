@@ -159,8 +159,40 @@ def item_graph(sequences: Sequences, *, steps: int = 3, neighbors: int | None = 
     ok = neighbors is None or is_count(neighbors)
     require("neighbors", neighbors, ok, "a whole number of 1 or more, or None")
     graph = cooccurrence_graph(sequences, 1 / np.arange(1, steps + 1))
-    if neighbors is None:
-        return graph
+    return graph if neighbors is None else strongest(graph, neighbors)
+
+
+def strongest(graph: sp.csr_array, neighbors: int) -> sp.csr_array:
+    """Keep the strongest edges of each item.
+
+    Parameters
+    ----------
+    graph : csr_array
+        Weights of the edges, symmetric, 0 or more, shape (n_items, n_items).
+    neighbors : int
+        An edge is kept if it is, for one of its ends at least, among so many with the largest
+        weight in relation to the degrees of both ends (cosine normalisation).
+
+    Returns
+    -------
+    scipy.sparse.csr_array
+        Those edges with their weights, symmetric, shape (n_items, n_items).
+
+    Raises
+    ------
+    ValueError
+        If ``neighbors`` is not a whole number of 1 or more.
+
+    Examples
+    --------
+    >>> star = sp.csr_array(np.array([[0, 9, 2, 1], [9, 0, 0, 0], [2, 0, 0, 5], [1, 0, 5, 0]]))
+    >>> strongest(star, neighbors=1).toarray()
+    array([[0., 9., 0., 0.],
+           [9., 0., 0., 0.],
+           [0., 0., 0., 5.],
+           [0., 0., 5., 0.]])
+    """
+    require("neighbors", neighbors, is_count(neighbors), "a whole number of 1 or more")
     kept = nearest(normalized(graph, self_loops=False), neighbors)
     kept = kept + kept.T
     kept.data[:] = 1

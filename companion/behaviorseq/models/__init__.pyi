@@ -18,6 +18,7 @@ from .neighbors import SequentialRules as SequentialRules
 from .neighbors import UserKNN as UserKNN
 from .network import NetworkRecommender as NetworkRecommender
 from .network import SequenceNetwork as SequenceNetwork
+from .nodes import NodeClassifier as NodeClassifier
 from .oracle import Oracle as Oracle
 from .popularity import Popularity as Popularity
 from .popularity import Random as Random
