@@ -1,6 +1,13 @@
 """Judging recommenders: ranking metrics, evaluation of a model, comparison of models."""
 
 from behaviorseq.evaluation.binary import auc_interval, auc_test
+from behaviorseq.evaluation.generated import (
+    history_distances,
+    history_marks,
+    nearest_overlap,
+    shared_runs,
+    total_variation,
+)
 from behaviorseq.evaluation.likelihood import cross_entropy
 from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
@@ -24,8 +31,13 @@ __all__ = [
     "compare",
     "cross_entropy",
     "evaluate",
+    "history_distances",
+    "history_marks",
+    "nearest_overlap",
     "paired_test",
     "ranking_metrics",
     "self_information",
+    "shared_runs",
     "shuffle_test",
+    "total_variation",
 ]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from behaviorseq.arguments import check_counts, is_count, require
-from behaviorseq.models.autoencoder import annealed, checked_lengths, divergence, new_histories
+from behaviorseq.models.autoencoder import annealed, divergence
+from behaviorseq.models.drawn import checked_lengths, new_histories
 from behaviorseq.models.network import ROWS, Dropout, NetworkRecommender, by_length, last_of
 from behaviorseq.training.batches import Batch, Batches
 from behaviorseq.training.checkpoint import fingerprint
