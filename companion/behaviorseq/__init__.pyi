@@ -2,6 +2,7 @@ from . import features as features
 from . import listings as listings
 from . import prepare as prepare
 from . import simulate as simulate
+from .augment import with_histories as with_histories
 from .datasets import Dataset as Dataset
 from .datasets import describe as describe
 from .datasets import list_datasets as list_datasets
@@ -14,10 +15,15 @@ from .evaluation import category_mix as category_mix
 from .evaluation import compare as compare
 from .evaluation import cross_entropy as cross_entropy
 from .evaluation import evaluate as evaluate
+from .evaluation import history_distances as history_distances
+from .evaluation import history_marks as history_marks
 from .evaluation import list_divergence as list_divergence
 from .evaluation import mix_divergence as mix_divergence
+from .evaluation import nearest_overlap as nearest_overlap
 from .evaluation import paired_test as paired_test
+from .evaluation import shared_runs as shared_runs
 from .evaluation import shuffle_test as shuffle_test
+from .evaluation import total_variation as total_variation
 from .events import read_events as read_events
 from .events import validate as validate
 from .explain import gradient_norms as gradient_norms
@@ -40,6 +46,7 @@ from .models import ItemKNN as ItemKNN
 from .models import LightGCN as LightGCN
 from .models import LinearChainCRF as LinearChainCRF
 from .models import LSTMRec as LSTMRec
+from .models import MarkovChain as MarkovChain
 from .models import MultVAE as MultVAE
 from .models import NextItNet as NextItNet
 from .models import NodeClassifier as NodeClassifier
@@ -80,5 +87,6 @@ from .training import BPRLoss as BPRLoss
 from .training import FullSoftmax as FullSoftmax
 from .training import SampledSoftmax as SampledSoftmax
 from .training import Training as Training
+from .user_split import first_events as first_events
 from .user_split import prefixes as prefixes
 from .user_split import user_groups as user_groups

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from behaviorseq.arguments import is_count, require
+from behaviorseq.arguments import is_count, require, whole
 from behaviorseq.sequences import Sequences
 from behaviorseq.split import Holdout
 
@@ -50,11 +50,48 @@ def prefixes(sequences: Sequences, targets: int = 10) -> Holdout:
         raise ValueError("no row has two events: there is no event with a history")
     rows = np.repeat(np.arange(len(sequences)), counts)
     from_end = np.cumsum(counts)[rows] - np.arange(len(rows)) - 1  # 0 for a row's last target
-    whole = sequences.take(rows)
-    left = from_end[whole.row_of_event]
+    taken = sequences.take(rows)
+    left = from_end[taken.row_of_event]
     return Holdout(
-        whole.keep(whole.position_from_end > left), whole.keep(whole.position_from_end == left)
+        taken.keep(taken.position_from_end > left), taken.keep(taken.position_from_end == left)
     )
+
+
+def first_events(sequences: Sequences, known: int) -> Holdout:
+    """Ask for the event that comes after a user's first ones: users as they were when new.
+
+    Parameters
+    ----------
+    sequences : Sequences
+        Whole histories.
+    known : int
+        Events that the history keeps, 0 or more; 0 asks for the first event of all.
+
+    Returns
+    -------
+    Holdout
+        One row for each user with more events than that, with one target.
+
+    Raises
+    ------
+    ValueError
+        If ``known`` is not a whole number of 0 or more, or no row has so many events.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = pd.DataFrame({"user": [1, 1, 1, 2], "item": ["a", "b", "c", "a"], "time": range(4),
+    ...                     "behavior": "view"})
+    >>> holdout = first_events(Sequences.from_events(log), known=1)
+    >>> holdout.histories[0], holdout.targets[0]
+    (array([0], dtype=int32), array([1], dtype=int32))
+    """
+    whole("known", known, 0)
+    long = sequences.take(sequences.lengths > known)
+    if not len(long):
+        raise ValueError(f"no row has more than {known} events: there is none to ask for")
+    place = np.arange(long.n_events) - long.offsets[:-1][long.row_of_event]
+    return Holdout(long.keep(place < known), long.keep(place == known))
 
 
 def user_groups(

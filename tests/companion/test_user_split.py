@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from behaviorseq import Sequences, prefixes, user_groups
+from behaviorseq import Sequences, first_events, prefixes, user_groups
 
 QUICK = settings(max_examples=40, deadline=None)
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=8)
@@ -76,3 +76,24 @@ def test_groups_follow_the_seed() -> None:
 def test_groups_refuse_shares(shares: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="shares"):
         user_groups(histories_of([1] * 10), shares)
+
+
+@QUICK
+@given(LENGTHS, st.integers(0, 8))
+def test_first_events_are_what_a_loop_would_cut(lengths: list[int], known: int) -> None:
+    histories = histories_of(lengths)
+    assume(max(lengths) > known)
+    holdout = first_events(histories, known)
+    rows = [i for i, length in enumerate(lengths) if length > known]
+    assert holdout.histories.users.tolist() == rows
+    for place, i in enumerate(rows):
+        assert holdout.histories[place].tolist() == histories[i][:known].tolist()
+        assert holdout.targets[place].tolist() == [histories[i][known]]
+
+
+def test_first_events_refuses_what_it_cannot_ask() -> None:
+    histories = histories_of([2, 3])
+    with pytest.raises(ValueError, match="no row has more than 3 events"):
+        first_events(histories, 3)
+    with pytest.raises(ValueError, match="known must be a whole number of 0 or more, got -1"):
+        first_events(histories, -1)

@@ -7,6 +7,13 @@ from behaviorseq.evaluation.calibration import (
     list_divergence,
     mix_divergence,
 )
+from behaviorseq.evaluation.generated import (
+    history_distances,
+    history_marks,
+    nearest_overlap,
+    shared_runs,
+    total_variation,
+)
 from behaviorseq.evaluation.likelihood import cross_entropy
 from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
@@ -32,10 +39,15 @@ __all__ = [
     "compare",
     "cross_entropy",
     "evaluate",
+    "history_distances",
+    "history_marks",
     "list_divergence",
     "mix_divergence",
+    "nearest_overlap",
     "paired_test",
     "ranking_metrics",
     "self_information",
+    "shared_runs",
     "shuffle_test",
+    "total_variation",
 ]

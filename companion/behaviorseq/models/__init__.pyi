@@ -11,6 +11,7 @@ from .graph import GCNRec as GCNRec
 from .hybrid import Blend as Blend
 from .hybrid import Switch as Switch
 from .lightgcn import LightGCN as LightGCN
+from .markov import MarkovChain as MarkovChain
 from .matrix_factorization import BPR as BPR
 from .matrix_factorization import BiasedMF as BiasedMF
 from .neighbors import ItemKNN as ItemKNN

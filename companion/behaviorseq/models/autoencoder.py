@@ -10,19 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
-from behaviorseq.arguments import check_counts, is_count, require
+from behaviorseq.arguments import check_counts, require
+from behaviorseq.models.drawn import checked_lengths, new_histories
 from behaviorseq.models.network import ROWS, Dropout, NetworkRecommender
-from behaviorseq.sequences import Sequences
 from behaviorseq.training.bags import Bag, Bags, bag_cross_entropy
 from behaviorseq.training.checkpoint import fingerprint
 from behaviorseq.training.fit import run_epochs
-from behaviorseq.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
     from numpy.typing import NDArray
+
+    from behaviorseq.sequences import Sequences
 
 
 class BagAutoencoder(nn.Module):
@@ -313,31 +314,6 @@ class MultVAE(NetworkRecommender):
             scores = network.decode(z.to(device)).cpu().numpy()
             parts.append(draw_items(scores, part, rng))
         return new_histories(np.concatenate(parts), lengths, self.item_ids)
-
-
-def checked_lengths(n: int, length: int | NDArray[np.int64], most: int | None) -> NDArray[np.int64]:
-    """Check the sizes of what is to be drawn; give the length of each history, shape (n,)."""
-    require("n", n, is_count(n), "a whole number of 1 or more")
-    lengths = np.asarray(length)
-    rule = "a whole number of 0 or more, or one for each history"
-    shaped = lengths.shape in ((), (n,)) and lengths.dtype.kind in "iu"
-    require("length", length, shaped and bool((lengths >= 0).all()), rule)
-    if most is not None:
-        require("length", length, bool((lengths <= most).all()), f"at most {most}, all items")
-    return np.broadcast_to(lengths.astype(np.int64), (n,))
-
-
-def new_histories(
-    items: NDArray[np.int32], lengths: NDArray[np.int64], item_ids: Vocabulary
-) -> Sequences:
-    """Make histories of users 0, 1, ... from their items, row after row."""
-    return Sequences(
-        items=items,
-        offsets=np.concatenate([[0], np.cumsum(lengths)]),
-        users=np.arange(len(lengths), dtype=np.int32),
-        user_ids=Vocabulary(np.arange(len(lengths))),
-        item_ids=item_ids,
-    )
 
 
 def draw_items(

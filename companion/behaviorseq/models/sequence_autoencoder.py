@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from behaviorseq.arguments import check_counts, is_count, require
-from behaviorseq.models.autoencoder import annealed, checked_lengths, divergence, new_histories
+from behaviorseq.models.autoencoder import annealed, divergence
+from behaviorseq.models.drawn import checked_lengths, new_histories
 from behaviorseq.models.network import ROWS, Dropout, NetworkRecommender, by_length, last_of
 from behaviorseq.training.batches import Batch, Batches
 from behaviorseq.training.checkpoint import fingerprint
@@ -280,6 +281,43 @@ class SequenceVAE(NetworkRecommender):
         values = np.zeros(len(histories), dtype=np.float32)
         for rows, _, _, posterior in self._posteriors(histories):
             values[rows] = divergence(*posterior).cpu().numpy()
+        return values
+
+    @torch.no_grad()
+    def bound(self, histories: Sequences, *, seed: int = 0) -> NDArray[np.float32]:
+        """Give an estimate of each history's negative evidence lower bound, in nats.
+
+        It is the cost of the history's last ``length`` events by softmax, with one vector drawn
+        from the history's distribution, plus the divergence (with weight 1, whatever ``beta`` was):
+        on average no less than minus the logarithm of the history's chance under the model.
+
+        Parameters
+        ----------
+        histories : Sequences
+            Histories with the item vocabulary of the training log.
+        seed : int
+            Seed of the draws.
+
+        Returns
+        -------
+        NDArray[float32]
+            Shape (n_histories,); 0 for an empty history.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted, or the histories use another item vocabulary.
+        """
+        self._check_histories(histories)
+        values, network = np.zeros(len(histories), dtype=np.float32), self._autoencoder()
+        noise = torch.Generator().manual_seed(seed)
+        for rows, items, mask, (mean, log_variance) in self._posteriors(histories):
+            drawn = torch.randn(mean.shape, generator=noise).to(mean.device)
+            hidden = network.decode(mean + drawn * (0.5 * log_variance).exp(), items[:, :-1])
+            chances = (hidden @ network.items.weight.T).log_softmax(dim=2)  # (B, L, n_items)
+            cost = -chances.gather(2, items[:, :, None])[:, :, 0] * mask
+            kl = divergence(mean, log_variance)
+            values[rows] = (cost.sum(dim=1) + kl).cpu().numpy()
         return values
 
     @torch.no_grad()

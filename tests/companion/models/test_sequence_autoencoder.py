@@ -139,6 +139,43 @@ def test_the_loss_is_that_of_its_parts(make_log, monkeypatch):
     assert model.history["loss"][0] == pytest.approx(total / n, rel=1e-5)
 
 
+def test_the_bound_equals_a_loop_over_events(make_log, monkeypatch):
+    monkeypatch.setattr(torch, "randn", lambda *shape, **_: torch.ones(*shape))
+    log = make_log(2, longest=9)
+    model = SMALL.fit(log)
+    found, network = model.bound(log), model.network.double().eval()
+    for i in range(len(log)):
+        row = torch.from_numpy(log[i][-6:].astype(np.int64))[None]
+        if not row.numel():
+            assert found[i] == 0
+            continue
+        mean, log_variance = network.encode(row, torch.ones_like(row, dtype=torch.bool))
+        hidden = network.decode(mean + (0.5 * log_variance).exp(), row[:, :-1])[0]
+        chances = (hidden @ network.items.weight.T).softmax(dim=1)
+        cost = -sum(chances[t, item].log().item() for t, item in enumerate(row[0]))
+        assert found[i] == pytest.approx(cost + divergence(mean, log_variance).item(), rel=1e-4)
+
+
+def test_the_bound_lies_above_what_many_draws_find(learned):
+    """Importance weights (Burda et al., 2016) bring the bound close to the true cost."""
+    model, log, _ = learned
+    bounds = np.stack([model.bound(log, seed=seed) for seed in range(20)]).mean(axis=0)
+    network, generator = model.network.double().eval(), torch.Generator().manual_seed(1)
+    for i in range(5):
+        row = torch.from_numpy(log[i].astype(np.int64))[None].expand(2000, -1)
+        mean, log_variance = network.encode(row, torch.ones_like(row, dtype=torch.bool))
+        noise = torch.randn(mean.shape, generator=generator, dtype=torch.float64)
+        z = mean + noise * (0.5 * log_variance).exp()
+        hidden = network.decode(z, row[:, :-1])
+        chances = (hidden @ network.items.weight.T).log_softmax(dim=2)
+        weight = chances.gather(2, row[:, :, None])[:, :, 0].sum(dim=1)
+        weight = weight - 0.5 * z.square().sum(dim=1)
+        weight = weight + (0.5 * noise.square() + 0.5 * log_variance).sum(dim=1)
+        true_cost = -(weight.logsumexp(dim=0) - np.log(2000)).item()
+        assert true_cost < bounds[i] + 0.05
+    model.network.float()
+
+
 def test_events_are_hidden_from_the_writer_in_training_only():
     network = net(word_dropout=1.0)
     items, z = torch.randint(9, (3, 5)), torch.randn(3, 3, dtype=torch.float64)
