@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from behaviorseq.training.fit import Progress
 
-    Nodes = ArrayLike | sp.csr_array
+    Nodes: TypeAlias = ArrayLike | sp.csr_array
 
 
 @dataclass(frozen=True)
@@ -301,7 +301,8 @@ class NodeClassifier:
         network, asked = self.network.eval(), self._asked
         edges = asked.graph if graph is None else _graph(graph)
         nodes = asked.x if x is None else _features(x)
-        n_nodes, n_features = len(edges.degrees()), network.convolutions[0].weight.shape[0]
+        first: Any = network.convolutions[0]  # a ModuleList does not say of what
+        n_nodes, n_features = len(edges.degrees()), first.weight.shape[0]
         wanted = (n_nodes, int(n_features))
         require("the shape of x", tuple(nodes.shape), tuple(nodes.shape) == wanted, f"{wanted}")
         device = next(network.parameters()).device
