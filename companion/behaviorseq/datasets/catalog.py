@@ -9,6 +9,7 @@ import pandas as pd
 from ..events import validate
 from .fetch import fetch
 from .movielens import MOVIELENS_1M, MOVIELENS_100K
+from .open_bandit import OPEN_BANDIT
 from .retail import AMAZON_BEAUTY, COMPLETE_JOURNEY
 from .simulated import SIMULATED, simulated_source
 from .sources import Dataset, OwnFile, PackageIndex, Source
@@ -18,7 +19,7 @@ CATALOG: dict[str, Source] = {
     source.name: source
     for source in (
         *(MOVIELENS_100K, COMPLETE_JOURNEY, AMAZON_BEAUTY, MOVIELENS_1M),
-        *(ONLINE_RETAIL, TAOBAO_HEAD),
+        *(ONLINE_RETAIL, TAOBAO_HEAD, OPEN_BANDIT),
     )
 }
 
@@ -36,7 +37,8 @@ def load(name: str, *, item: str | None = None) -> Dataset:
         A name of `list_datasets`.
     item : str, optional
         What the item of an event is, where there is a choice: ``"product_type"`` (the default) or
-        ``"product"`` for ``complete-journey``.
+        ``"product"`` for ``complete-journey``; the campaign, ``"all"`` (the default), ``"men"`` or
+        ``"women"``, for ``open-bandit``.
 
     Returns
     -------
@@ -131,6 +133,7 @@ def list_datasets() -> pd.DataFrame:
     movielens-1m       999611   6040   3416  order            web
     online-retail      397924   4339   3665  dates            web
     taobao-head         84475    815  55368  dates       own file
+    open-bandit         20000    299     80  dates  package index
     shop              1182534   2000   1000  dates      simulated
     social             133748   1000   2000  dates      simulated
     finance            334026   2000    200  dates      simulated

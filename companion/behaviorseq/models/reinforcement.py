@@ -1,0 +1,408 @@
+r"""Learning from logged visits what to show, so that the whole visit pays.
+
+A visit is a sequence of steps: a state (what is known of the user, what was shown and clicked so
+far in the visit), an action (the topic shown), a reward (a click or not), until the visitor
+leaves. All models here read it with one network, :class:`VisitNetwork`; what differs is what they
+are trained towards.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from behaviorseq.arguments import number, require, whole
+from behaviorseq.optional import optional
+from behaviorseq.training.fit import seeded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from behaviorseq.simulate.topics import TopicEnvironment, TopicVisits, Visits
+
+
+class VisitNetwork(torch.nn.Module):
+    """A GRU over a visit, and two heads that read its states.
+
+    Parameters
+    ----------
+    n_topics : int
+        Actions.
+    width : int
+        Length of a state.
+    """
+
+    def __init__(self, n_topics: int, width: int = 32) -> None:
+        super().__init__()
+        self.n_topics = n_topics
+        self.start = torch.nn.Linear(n_topics, width)
+        self.events = torch.nn.Embedding(2 * n_topics, width)
+        self.gru = torch.nn.GRU(width, width, batch_first=True)
+        self.value = torch.nn.Linear(width + n_topics, n_topics)
+        self.policy = torch.nn.Linear(width + n_topics, n_topics)
+
+    def forward(self, past: Tensor, topics: Tensor, clicks: Tensor) -> Tensor:
+        """Give the state before each step and after the last, (n, steps + 1, width + n_topics)."""
+        first = torch.tanh(self.start(past))  # (n, width)
+        events = self.events(topics + self.n_topics * clicks.long())  # (n, steps, width)
+        after, _ = self.gru(events, first[None])  # (n, steps, width)
+        states = torch.cat([first[:, None], after], dim=1)  # (n, steps + 1, width)
+        known = past[:, None].expand(-1, states.shape[1], -1)  # (n, steps + 1, n_topics)
+        return torch.cat([states, known], dim=2)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A batch of visits as tensors; see :class:`behaviorseq.simulate.topics.Visits`."""
+
+    past: Tensor
+    topics: Tensor
+    clicks: Tensor
+    chances: Tensor
+    mask: Tensor
+
+    @classmethod
+    def of(cls, visits: Visits) -> Steps:
+        """Copy visits."""
+        return cls(
+            torch.as_tensor(visits.past, dtype=torch.float32),
+            torch.as_tensor(visits.topics),
+            torch.as_tensor(visits.clicks, dtype=torch.float32),
+            torch.as_tensor(visits.chances, dtype=torch.float32),
+            torch.as_tensor(visits.mask),
+        )
+
+    def rows(self, rows: Tensor) -> Steps:
+        """Give some of the visits."""
+        parts = (self.past, self.topics, self.clicks, self.chances, self.mask)
+        return Steps(*(part[rows] for part in parts))
+
+
+def double_q_targets(
+    rewards: Tensor, mask: Tensor, online: Tensor, target: Tensor, discount: float
+) -> Tensor:
+    r"""Give :math:`r_t + \gamma\, Q'(s_{t+1}, \arg\max_a Q(s_{t+1}, a))`, without gradient.
+
+    Parameters
+    ----------
+    rewards, mask : Tensor
+        Shape (n, steps); the mask is True where there was a step, and a visit's last True is its
+        end.
+    online, target : Tensor
+        :math:`Q` and :math:`Q'` in the states before each step and after the last, shape
+        (n, steps + 1, n_actions).
+    discount : float
+        :math:`\gamma`.
+
+    Returns
+    -------
+    Tensor
+        Shape (n, steps).
+
+    References
+    ----------
+    Van Hasselt, Guez and Silver, Deep reinforcement learning with double Q-learning, AAAI 2016,
+    arXiv:1509.06461.
+
+    Examples
+    --------
+    >>> one = torch.ones(1, 3, 2)
+    >>> double_q_targets(torch.tensor([[1.0, 0.0]]), torch.tensor([[True, True]]), one, one, 0.5)
+    tensor([[1.5000, 0.0000]])
+    """
+    with torch.no_grad():
+        best = online[:, 1:].argmax(dim=2, keepdim=True)  # (n, steps, 1)
+        ahead = target[:, 1:].gather(2, best)[:, :, 0]  # (n, steps)
+        follows = F.pad(mask[:, 1:], (0, 1)).float()
+        return rewards + discount * follows * ahead
+
+
+def returns(rewards: Tensor, discount: float) -> Tensor:
+    r"""Give :math:`R_t = \sum_{u \ge t} \gamma^{u - t} r_u`, shape (n, steps).
+
+    Examples
+    --------
+    >>> returns(torch.tensor([[1.0, 0.0, 4.0]]), 0.5)
+    tensor([[2., 2., 4.]])
+    """
+    steps = torch.arange(rewards.shape[1])
+    ahead = steps - steps[:, None]
+    weights = torch.where(ahead >= 0, discount ** ahead.clamp(min=0).float(), 0.0)
+    return rewards @ weights.T
+
+
+def top_k_multiplier(chances: Tensor, k: int) -> Tensor:
+    r"""Give :math:`\lambda_K = K (1 - \pi)^{K-1}`, by which top-K REINFORCE scales the gradient.
+
+    The derivative of :math:`1 - (1 - \pi)^K`, the probability that an action is among K draws: what
+    is already likely to be on the page is pushed no further.
+
+    References
+    ----------
+    Chen, Beutel, Covington, Jain, Belletti and Chi, Top-K off-policy correction for a REINFORCE
+    recommender system, WSDM 2019, arXiv:1812.02353, equation 6.
+
+    Examples
+    --------
+    >>> top_k_multiplier(torch.tensor([0.0, 0.5, 1.0]), k=2)
+    tensor([2., 1., 0.])
+    """
+    return k * (1 - chances) ** (whole("k", k, 1) - 1)
+
+
+@dataclass(eq=False, kw_only=True)
+class VisitModel(ABC):
+    """What models of visits share: the network, the loop, and choosing in an environment.
+
+    Parameters
+    ----------
+    width : int
+        Length of the network's state.
+    discount : float
+        What a click one step later is worth, 0 to 1.
+    epochs, batch_size : int
+        How often all visits are seen, and how many at a time.
+    learning_rate : float
+        Of Adam.
+    seed : int
+        Of weights and batches.
+
+    Attributes
+    ----------
+    network : VisitNetwork
+        After ``fit``.
+    losses : list of float
+        Mean loss of each epoch.
+    """
+
+    width: int = 32
+    discount: float = 0.95
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 0.003
+    seed: int = 0
+    network: VisitNetwork = field(init=False, repr=False)
+    losses: list[float] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("width", "epochs", "batch_size"):
+            whole(name, getattr(self, name), 1)
+        number("discount", self.discount, 0, 1)
+
+    @abstractmethod
+    def loss(self, steps: Steps) -> Tensor:
+        """Give the loss of a batch of visits."""
+
+    @abstractmethod
+    def scores(self, states: Tensor) -> Tensor:
+        """Give how good each topic is in states, shape (n, n_topics)."""
+
+    def begin(self) -> None:
+        """Make what training needs beside the network."""
+
+    def fit(self, visits: Visits) -> Self:
+        """Learn from logged visits.
+
+        Parameters
+        ----------
+        visits : Visits
+            What some policy showed, with which chances, and what was clicked.
+
+        Returns
+        -------
+        Self
+            The same model.
+
+        Raises
+        ------
+        ValueError
+            If there is no visit.
+        """
+        require("visits", len(visits.users), len(visits.users) > 0, "one or more")
+        data = Steps.of(visits)
+        with seeded(self.seed):
+            self.network = VisitNetwork(visits.past.shape[1], self.width)
+            self.begin()
+            optimiser = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate)
+            self.losses = [self._epoch(data, optimiser) for _ in range(self.epochs)]
+        return self
+
+    def _epoch(self, data: Steps, optimiser: torch.optim.Optimizer) -> float:
+        total = 0.0
+        for rows in torch.randperm(len(data.past)).split(self.batch_size):
+            loss = self.loss(data.rows(rows))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call] # torch does not annotate it
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            optimiser.step()
+            total += float(loss.detach()) * len(rows)
+        return total / len(data.past)
+
+    def score_visits(self, visits: TopicVisits) -> NDArray[np.float32]:
+        """Score each topic on each seat, as the visit stands, shape (n_seats, n_topics)."""
+        with torch.no_grad():
+            states = self.network(
+                torch.as_tensor(visits.past, dtype=torch.float32),
+                torch.as_tensor(visits.topics),
+                torch.as_tensor(visits.clicks, dtype=torch.float32),
+            )  # (n_seats, steps + 1, width + n_topics)
+            now = states[torch.arange(visits.n_seats), torch.as_tensor(visits.step)]
+            return np.asarray(self.scores(now).numpy())
+
+    def __call__(self, visits: TopicVisits) -> NDArray[np.int64]:
+        """Choose the topic with the highest score on each seat, shape (n_seats,)."""
+        return np.asarray(self.score_visits(visits).argmax(axis=1))
+
+
+@dataclass(eq=False, kw_only=True)
+class SQN(VisitModel):
+    r"""Self-supervised Q-learning: a sequence model that predicts clicks and learns values.
+
+    One head says which topic is clicked next (cross-entropy at the clicked steps), the other what
+    showing a topic is worth over the rest of the visit (double Q-learning on all steps); both
+    losses train the network that they share. With discount 0 the second head is a click model, and
+    choosing by it is greedy.
+
+    Parameters
+    ----------
+    supervised : float
+        Weight of the cross-entropy, 0 or more.
+    head : {"value", "policy"}
+        Which head chooses.
+    copy_every : int
+        Steps of training after which the target network is renewed.
+    others
+        See :class:`VisitModel`.
+
+    References
+    ----------
+    Xin, Karatzoglou, Arapakis and Jose, Self-supervised reinforcement learning for recommender
+    systems, SIGIR 2020, arXiv:2006.05779. There logs hold only what was clicked or bought; here
+    they hold what was shown too.
+    """
+
+    supervised: float = 1.0
+    head: Literal["value", "policy"] = "value"
+    copy_every: int = 50
+
+    def begin(self) -> None:
+        """Copy the network."""
+        self._target = VisitNetwork(self.network.n_topics, self.width)
+        self._target.load_state_dict(self.network.state_dict())
+        self._seen = 0
+
+    def loss(self, steps: Steps) -> Tensor:
+        """Give the squared error of values plus the cross-entropy of clicks."""
+        if self._seen % self.copy_every == 0:
+            self._target.load_state_dict(self.network.state_dict())
+        self._seen += 1
+        read = (steps.past, steps.topics, steps.clicks)
+        states = self.network(*read)
+        values = self.network.value(states)  # (n, steps + 1, n_topics)
+        with torch.no_grad():
+            older = self._target.value(self._target(*read))
+        wanted = double_q_targets(steps.clicks, steps.mask, values, older, self.discount)
+        chosen = values[:, :-1].gather(2, steps.topics[:, :, None])[:, :, 0]
+        error = ((chosen - wanted)[steps.mask] ** 2).mean()
+        clicked = steps.mask & (steps.clicks > 0)
+        if self.supervised == 0 or not clicked.any():
+            return error
+        logits = self.network.policy(states[:, :-1][clicked])
+        return error + self.supervised * F.cross_entropy(logits, steps.topics[clicked])
+
+    def scores(self, states: Tensor) -> Tensor:
+        """Give what the chosen head says."""
+        head = self.network.value if self.head == "value" else self.network.policy
+        return torch.as_tensor(head(states))
+
+
+@dataclass(eq=False, kw_only=True)
+class TopKReinforce(VisitModel):
+    r"""REINFORCE from a log of another policy, for pages of K.
+
+    The gradient is :math:`\sum_t \rho_t\, \lambda_K\, (R_t - b_t)\, \nabla \log \pi(a_t \mid s_t)`:
+    :math:`\rho_t = \min(c, \pi / \beta)` corrects for the policy :math:`\beta` that made the log (to
+    first order: earlier steps are not weighted), :math:`\lambda_K` is :func:`top_k_multiplier`,
+    :math:`b_t` the mean return at step t of the batch, which lowers the variance.
+
+    Parameters
+    ----------
+    k : int
+        Length of a page.
+    cap : float
+        :math:`c`, above 0.
+    correct : bool
+        Whether to correct at all; without, it imitates what paid under the log's policy.
+    others
+        See :class:`VisitModel`.
+
+    References
+    ----------
+    Chen et al., arXiv:1812.02353; there :math:`\beta` is estimated, here the log knows it.
+    """
+
+    k: int = 1
+    cap: float = 5.0
+    correct: bool = True
+
+    def loss(self, steps: Steps) -> Tensor:
+        """Give minus the surrogate whose gradient is the one above."""
+        states = self.network(steps.past, steps.topics, steps.clicks)[:, :-1]
+        log_pi = self.network.policy(states).log_softmax(dim=2)
+        log_pi = log_pi.gather(2, steps.topics[:, :, None])[:, :, 0]  # (n, steps)
+        chances = log_pi.detach().exp()
+        weights = (chances / steps.chances).clamp(max=self.cap) if self.correct else 1.0
+        gained = returns(steps.clicks, self.discount)
+        here = steps.mask.float()
+        baseline = (gained * here).sum(dim=0) / here.sum(dim=0).clamp(min=1)
+        pushed = weights * top_k_multiplier(chances, self.k) * (gained - baseline) * here
+        return -(pushed * log_pi).sum() / here.sum()
+
+    def scores(self, states: Tensor) -> Tensor:
+        """Give the logits of the policy."""
+        return torch.as_tensor(self.network.policy(states))
+
+
+def fit_dqn(
+    environment: TopicEnvironment, *, steps: int, seed: int = 0, **options: Any
+) -> Callable[[TopicVisits], NDArray[np.int64]]:
+    """Train stable-baselines3's DQN online, and give its greedy policy for many seats.
+
+    Parameters
+    ----------
+    environment : TopicEnvironment
+        Where it learns, one visitor at a time.
+    steps : int
+        Items shown in training.
+    seed : int
+        Of weights, exploration and batches.
+    **options
+        Of ``stable_baselines3.DQN``.
+
+    Returns
+    -------
+    callable
+        Gives a topic for each seat of visits.
+
+    Raises
+    ------
+    ImportError
+        If stable-baselines3 is not installed.
+    """
+    library = optional("stable_baselines3", "rl")
+    model = library.DQN("MlpPolicy", environment, seed=seed, device="cpu", **options)
+    model.learn(whole("steps", steps, 1))
+
+    def choose(visits: TopicVisits) -> NDArray[np.int64]:
+        return np.asarray(model.predict(visits.observe(), deterministic=True)[0])
+
+    return choose
