@@ -78,8 +78,8 @@ def direct_method(policy: ArrayLike, predicted: ArrayLike) -> Terms:
 
     Examples
     --------
-    >>> direct_method([[0.5, 0.5]], [[0.2, 0.4]]).value
-    0.3
+    >>> direct_method([[0.5, 0.5]], [[0.25, 0.75]]).value
+    0.5
     """
     pi, q = _policy(policy), np.asarray(predicted, dtype=np.float64)
     _same_shape("predicted", q, pi)
@@ -128,7 +128,19 @@ def snipw(log: BanditLog, policy: ArrayLike) -> Terms:
 
     Never outside the range of the rewards, and biased a little, less with every round.
 
-    Parameters, errors
+    Parameters
+    ----------
+    log, policy
+        As :func:`ipw`.
+
+    Returns
+    -------
+    Terms
+        One a round.
+
+    Raises
+    ------
+    ValueError
         As :func:`ipw`.
 
     References
@@ -140,7 +152,7 @@ def snipw(log: BanditLog, policy: ArrayLike) -> Terms:
     --------
     >>> from behaviorseq.bandit_log import BanditLog
     >>> log = BanditLog([0, 1, 1], [1, 0, 1], [0.5, 0.5, 0.5], n_actions=2)
-    >>> snipw(log, [[0.75, 0.25]] * 3).value  # (1.5 + 0.5) / (1.5 + 0.5 + 0.5)
+    >>> round(snipw(log, [[0.75, 0.25]] * 3).value, 3)  # (1.5 + 0.5) / (1.5 + 0.5 + 0.5)
     0.8
     """
     weights = importance_weights(log, policy)

@@ -30,33 +30,55 @@ if TYPE_CHECKING:
 
 
 class VisitNetwork(torch.nn.Module):
-    """A GRU over a visit, and two heads that read its states.
+    """A GRU over a visit, what is known of each topic, and two heads that judge the topics.
+
+    Each topic is judged by the same weights, from its share in the user's past, how often it was
+    shown and clicked so far in the visit, a vector of its own, and the state of the visit.
 
     Parameters
     ----------
     n_topics : int
         Actions.
     width : int
-        Length of a state.
+        Length of a state, and of what describes a topic in it.
     """
 
-    def __init__(self, n_topics: int, width: int = 32) -> None:
+    def __init__(self, n_topics: int, width: int = 16) -> None:
         super().__init__()
         self.n_topics = n_topics
         self.start = torch.nn.Linear(n_topics, width)
         self.events = torch.nn.Embedding(2 * n_topics, width)
         self.gru = torch.nn.GRU(width, width, batch_first=True)
-        self.value = torch.nn.Linear(width + n_topics, n_topics)
-        self.policy = torch.nn.Linear(width + n_topics, n_topics)
+        self.known = torch.nn.Linear(4, width)
+        self.state = torch.nn.Linear(width, width)
+        self.topics = torch.nn.Parameter(torch.randn(n_topics, width) / width)
+        self.value = torch.nn.Linear(width, 1)
+        self.policy = torch.nn.Linear(width, 1)
 
     def forward(self, past: Tensor, topics: Tensor, clicks: Tensor) -> Tensor:
-        """Give the state before each step and after the last, (n, steps + 1, width + n_topics)."""
+        """Describe each topic before each step and after the last.
+
+        Parameters
+        ----------
+        past : Tensor
+            Shape (n, n_topics).
+        topics, clicks : Tensor
+            Shape (n, steps).
+
+        Returns
+        -------
+        Tensor
+            Shape (n, steps + 1, n_topics, width).
+        """
         first = torch.tanh(self.start(past))  # (n, width)
         events = self.events(topics + self.n_topics * clicks.long())  # (n, steps, width)
         after, _ = self.gru(events, first[None])  # (n, steps, width)
         states = torch.cat([first[:, None], after], dim=1)  # (n, steps + 1, width)
-        known = past[:, None].expand(-1, states.shape[1], -1)  # (n, steps + 1, n_topics)
-        return torch.cat([states, known], dim=2)
+        shown = F.one_hot(topics, self.n_topics).float()  # (n, steps, n_topics)
+        counts = [F.pad(c.cumsum(1), (0, 0, 1, 0)) for c in (shown, shown * clicks[:, :, None])]
+        shares = past[:, None].expand_as(counts[0])
+        known = torch.stack([shares, shares.sqrt(), *counts], dim=3)  # (n, steps + 1, n_topics, 4)
+        return F.relu(self.known(known) + self.state(states)[:, :, None] + self.topics)
 
 
 @dataclass(frozen=True)
@@ -81,9 +103,10 @@ class Steps:
         )
 
     def rows(self, rows: Tensor) -> Steps:
-        """Give some of the visits."""
-        parts = (self.past, self.topics, self.clicks, self.chances, self.mask)
-        return Steps(*(part[rows] for part in parts))
+        """Give some of the visits, no longer than the longest of them."""
+        longest = int(self.mask[rows].sum(dim=1).max())
+        parts = (self.topics, self.clicks, self.chances, self.mask)
+        return Steps(self.past[rows], *(part[rows, :longest] for part in parts))
 
 
 def double_q_targets(
@@ -183,7 +206,7 @@ class VisitModel(ABC):
         Mean loss of each epoch.
     """
 
-    width: int = 32
+    width: int = 16
     discount: float = 0.95
     epochs: int = 10
     batch_size: int = 128
@@ -204,9 +227,9 @@ class VisitModel(ABC):
 
     @abstractmethod
     def scores(self, states: Tensor) -> Tensor:
-        """Give how good each topic is in states, shape (n, n_topics)."""
+        """Give how good each topic is, from (n, n_topics, width) to (n, n_topics)."""
 
-    def begin(self) -> None:
+    def begin(self) -> None:  # noqa: B027 - not every model needs something
         """Make what training needs beside the network."""
 
     def fit(self, visits: Visits) -> Self:
@@ -254,7 +277,7 @@ class VisitModel(ABC):
                 torch.as_tensor(visits.past, dtype=torch.float32),
                 torch.as_tensor(visits.topics),
                 torch.as_tensor(visits.clicks, dtype=torch.float32),
-            )  # (n_seats, steps + 1, width + n_topics)
+            )  # (n_seats, steps + 1, n_topics, width)
             now = states[torch.arange(visits.n_seats), torch.as_tensor(visits.step)]
             return np.asarray(self.scores(now).numpy())
 
@@ -307,22 +330,22 @@ class SQN(VisitModel):
         self._seen += 1
         read = (steps.past, steps.topics, steps.clicks)
         states = self.network(*read)
-        values = self.network.value(states)  # (n, steps + 1, n_topics)
+        values = self.network.value(states)[..., 0]  # (n, steps + 1, n_topics)
         with torch.no_grad():
-            older = self._target.value(self._target(*read))
+            older = self._target.value(self._target(*read))[..., 0]
         wanted = double_q_targets(steps.clicks, steps.mask, values, older, self.discount)
         chosen = values[:, :-1].gather(2, steps.topics[:, :, None])[:, :, 0]
         error = ((chosen - wanted)[steps.mask] ** 2).mean()
         clicked = steps.mask & (steps.clicks > 0)
         if self.supervised == 0 or not clicked.any():
             return error
-        logits = self.network.policy(states[:, :-1][clicked])
+        logits = self.network.policy(states[:, :-1][clicked])[..., 0]
         return error + self.supervised * F.cross_entropy(logits, steps.topics[clicked])
 
     def scores(self, states: Tensor) -> Tensor:
         """Give what the chosen head says."""
         head = self.network.value if self.head == "value" else self.network.policy
-        return torch.as_tensor(head(states))
+        return torch.as_tensor(head(states)[..., 0])
 
 
 @dataclass(eq=False, kw_only=True)
@@ -330,8 +353,8 @@ class TopKReinforce(VisitModel):
     r"""REINFORCE from a log of another policy, for pages of K.
 
     The gradient is :math:`\sum_t \rho_t\, \lambda_K\, (R_t - b_t)\, \nabla \log \pi(a_t \mid s_t)`:
-    :math:`\rho_t = \min(c, \pi / \beta)` corrects for the policy :math:`\beta` that made the log (to
-    first order: earlier steps are not weighted), :math:`\lambda_K` is :func:`top_k_multiplier`,
+    :math:`\rho_t = \min(c, \pi / \beta)` corrects for the policy :math:`\beta` that made the log
+    (to first order: earlier steps are not weighted), :math:`\lambda_K` is :func:`top_k_multiplier`,
     :math:`b_t` the mean return at step t of the batch, which lowers the variance.
 
     Parameters
@@ -357,7 +380,7 @@ class TopKReinforce(VisitModel):
     def loss(self, steps: Steps) -> Tensor:
         """Give minus the surrogate whose gradient is the one above."""
         states = self.network(steps.past, steps.topics, steps.clicks)[:, :-1]
-        log_pi = self.network.policy(states).log_softmax(dim=2)
+        log_pi = self.network.policy(states)[..., 0].log_softmax(dim=2)
         log_pi = log_pi.gather(2, steps.topics[:, :, None])[:, :, 0]  # (n, steps)
         chances = log_pi.detach().exp()
         weights = (chances / steps.chances).clamp(max=self.cap) if self.correct else 1.0
@@ -369,7 +392,7 @@ class TopKReinforce(VisitModel):
 
     def scores(self, states: Tensor) -> Tensor:
         """Give the logits of the policy."""
-        return torch.as_tensor(self.network.policy(states))
+        return torch.as_tensor(self.network.policy(states)[..., 0])
 
 
 def fit_dqn(

@@ -46,7 +46,7 @@ class SyntheticBandit:
     >>> world = SyntheticBandit(n_actions=3, seed=1)
     >>> log = world.log(1000, seed=0)
     >>> log.actions[:5], log.contexts.shape
-    (array([0, 0, 0, 0, 1]), (1000, 5))
+    (array([0, 1, 0, 1, 1]), (1000, 5))
     """
 
     def __init__(

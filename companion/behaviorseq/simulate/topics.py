@@ -46,7 +46,7 @@ class TopicVisits:
         Its log, from which popularity and the past of users are counted.
     n_seats : int
         Visitors at once.
-    boredom : float
+    boredom, patience : float
         See :class:`ShopAudience`.
     steps : int
         Longest visit.
@@ -75,6 +75,7 @@ class TopicVisits:
         n_seats: int,
         *,
         boredom: float = 0.0,
+        patience: float = 1.0,
         steps: int = 20,
         seed: int = 0,
     ) -> None:
@@ -90,7 +91,7 @@ class TopicVisits:
         np.add.at(counts, (clicks["user"], leaf[clicks["item"]]), 1)
         self._past = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         self.environment: WorldVectorEnvironment = shop.environment(  # type: ignore[assignment] # seats are given
-            n_seats, steps=steps, boredom=boredom, keep_log=False
+            n_seats, steps=steps, boredom=boredom, patience=patience, keep_log=False
         )
         self.reset(seed=seed)
 
@@ -164,7 +165,7 @@ class TopicEnvironment(gym.Env[Any, Any]):
         whole("the seats of visits", visits.n_seats, 1, 1)
         self.visits = visits
         length = 3 * visits.n_topics + 1
-        self.observation_space = gym.spaces.Box(0, np.inf, (length,), np.float32)
+        self.observation_space = gym.spaces.Box(0, 20, (length,), np.float32)
         self.action_space = gym.spaces.Discrete(visits.n_topics)
 
     def reset(

@@ -79,7 +79,7 @@ def test_special_cases() -> None:
 
 @pytest.fixture(scope="module")
 def worlds() -> dict[str, np.ndarray]:
-    """Estimates of one policy from 400 logs of 300 rounds, with the truth of each log's contexts."""
+    """Estimates of one policy from 400 logs of 300 rounds, with the truth of each."""
     world = SyntheticBandit(n_actions=5, beta=-3, seed=4)
     found: dict[str, list[float]] = {"ipw": [], "dr": [], "wrong": [], "truth": []}
     for seed in range(400):
@@ -219,7 +219,7 @@ def test_bad_logs(change: dict[str, object], said: str) -> None:
 
 
 def test_bad_policies() -> None:
-    with pytest.raises(ValueError, match="the sum of row 0 is 0.8"):
+    with pytest.raises(ValueError, match=r"the sum of row 0 is 0\.8"):
         ipw(LOG, np.full((4, 2), 0.4))
     with pytest.raises(ValueError, match=r"one row a round and one column an action, \(4, 2\)"):
         ipw(LOG, np.full((3, 2), 0.5))

@@ -111,7 +111,7 @@ def test_growth_exponent() -> None:
     time = np.arange(1, 5001)
     rng = np.random.default_rng(0)
     runs = np.cumsum(time[None] ** -0.4 * rng.gamma(1, size=(8, 5000)), axis=1)
-    value, low, high = growth_exponent(runs)
+    _value, low, high = growth_exponent(runs)
     assert low < 0.6 < high
     assert high - low < 0.1
     assert growth_exponent([time, 3 * time]).value == pytest.approx(1)

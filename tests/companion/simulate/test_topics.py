@@ -49,11 +49,14 @@ def test_what_happened_in_a_visit_is_kept_and_forgotten_with_it(shop: Any) -> No
     visits = TopicVisits(world, events, n_seats=300, boredom=0.2, seed=3)
     before = visits.users.copy()
     clicks, over = visits.show(np.full(300, 2))
-    assert over.any() and not over.all()
-    assert (visits.shown[~over, 2] == 1).all() and (visits.shown[over] == 0).all()
+    assert over.any()
+    assert not over.all()
+    assert (visits.shown[~over, 2] == 1).all()
+    assert (visits.shown[over] == 0).all()
     assert (visits.clicked[~over, 2] == clicks[~over]).all()
     assert (visits.step == ~over).all()
-    assert (visits.topics[~over, 0] == 2).all() and (visits.topics[over] == 0).all()
+    assert (visits.topics[~over, 0] == 2).all()
+    assert (visits.topics[over] == 0).all()
     assert (visits.clicks[~over, 0] == clicks[~over]).all()
     assert (visits.users[~over] == before[~over]).all()
     assert visits.environment.log().empty  # it would take most of the time
@@ -92,7 +95,8 @@ def test_repeating_the_favourite_ends_visits(shop: Any) -> None:
     assert same.mask.sum() < 0.7 * other.mask.sum()
     assert same.clicks.sum() < 0.9 * other.clicks.sum()
     assert other.chances[other.mask].tolist() == [0.25] * other.mask.sum()
-    assert (other.chances[~other.mask] == 1).all() and (other.clicks[~other.mask] == 0).all()
+    assert (other.chances[~other.mask] == 1).all()
+    assert (other.clicks[~other.mask] == 0).all()
     assert (np.diff(other.mask.astype(int), axis=1) <= 0).all()  # a visit has no gap
     assert (other.users == users).all()
 
