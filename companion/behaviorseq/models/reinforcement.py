@@ -272,11 +272,12 @@ class VisitModel(ABC):
 
     def score_visits(self, visits: TopicVisits) -> NDArray[np.float32]:
         """Score each topic on each seat, as the visit stands, shape (n_seats, n_topics)."""
+        longest = max(1, int(visits.step.max()))
         with torch.no_grad():
             states = self.network(
                 torch.as_tensor(visits.past, dtype=torch.float32),
-                torch.as_tensor(visits.topics),
-                torch.as_tensor(visits.clicks, dtype=torch.float32),
+                torch.as_tensor(visits.topics[:, :longest]),
+                torch.as_tensor(visits.clicks[:, :longest], dtype=torch.float32),
             )  # (n_seats, steps + 1, n_topics, width)
             now = states[torch.arange(visits.n_seats), torch.as_tensor(visits.step)]
             return np.asarray(self.scores(now).numpy())

@@ -29,8 +29,9 @@ class ShopAudience(Audience):
     the period, and followed up with `ShopTruth.follow_probabilities`. With boredom :math:`b`, an
     item whose leaf has been shown :math:`m` times before in the visit is clicked with
     :math:`(1 - b)^m` times that probability, and a visitor stays on with :math:`(1 - b)^{\bar m}`
-    times the probability of one who is not bored, :math:`\bar m` the mean over the slate. So what is
-    most wanted pays at first, and shown again and again it costs the clicks that would have followed.
+    times the probability of one who is not bored, :math:`\bar m` the mean over the slate. So
+    what is most wanted pays at first; shown again and again, it costs the clicks that would have
+    followed.
 
     Parameters
     ----------

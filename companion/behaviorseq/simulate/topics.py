@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from behaviorseq.arguments import whole
+from behaviorseq.arguments import number, whole
+
+from .shop_audience import LEAVE, LEAVE_AFTER_CLICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +151,13 @@ class TopicVisits:
         chance = self.shop.truth.click_probability(self.users[:, None], items, 0, audience.now)
         return np.asarray(chance * np.power(1 - audience.boredom, self.shown, dtype=np.float64))
 
+    def stay_chances(self) -> Floats:
+        """Give the true chance that the visitor stays after each topic, same shape."""
+        audience: Any = self.environment.stage.audience
+        chance, leaving = self.click_chances(), LEAVE_AFTER_CLICK - LEAVE
+        kept = np.power(1 - audience.boredom, self.shown, dtype=np.float64)
+        return np.asarray((1 - (LEAVE + leaving * chance) / audience.patience) * kept)
+
 
 class TopicEnvironment(gym.Env[Any, Any]):
     """One visit after another as a gymnasium environment with vectors, as libraries want it.
@@ -239,6 +248,75 @@ def play(visits: TopicVisits, policy: Policy, users: NDArray[Any]) -> Visits:
         here &= ~over
     parts = [np.stack(part, axis=1) for part in zip(*taken, strict=True)]
     return Visits(np.asarray(users), past, *parts)
+
+
+class Mixture:
+    """A policy for logs: chance, popularity and the user's past, mixed, with known probabilities.
+
+    Parameters
+    ----------
+    chance : float
+        Share of the choices that are made by chance, 0 to 1: so large, and no topic is unseen.
+    seed : int
+        Of the draws.
+
+    Attributes
+    ----------
+    chances : NDArray[float64]
+        The probability of each topic chosen in the last call.
+    """
+
+    def __init__(self, *, chance: float = 0.5, seed: int = 0) -> None:
+        self.chance, self.rng = number("chance", chance, 0, 1), np.random.default_rng(seed)
+
+    def __call__(self, visits: TopicVisits) -> Ints:
+        """Draw a topic for each seat, shape (n_seats,)."""
+        liked = (visits.past + visits.popularity) / 2
+        liked /= liked.sum(axis=1, keepdims=True)
+        likely = self.chance / visits.n_topics + (1 - self.chance) * liked
+        drawn = (likely.cumsum(axis=1) < self.rng.random((len(likely), 1))).sum(axis=1)
+        topics = np.minimum(drawn, visits.n_topics - 1)
+        self.chances = likely[np.arange(len(likely)), topics]
+        return topics
+
+
+def play_again(
+    visits: TopicVisits, policy: Policy, users: NDArray[Any], *, times: int, seed: int
+) -> Visits:
+    """Let each user make several visits, one after another; see :func:`play`.
+
+    Parameters
+    ----------
+    visits, policy, users
+        As in :func:`play`.
+    times : int
+        Visits of each user.
+    seed : int
+        Of what visitors do.
+
+    Returns
+    -------
+    Visits
+        All users' first visits, then all second ones, and so on.
+    """
+    visits.environment.reset(seed=seed)
+    made = [play(visits, policy, users) for _ in range(whole("times", times, 1))]
+    longest = max(part.mask.shape[1] for part in made)
+
+    def joined(name: str, fill: float = 0) -> Any:
+        short = [(getattr(part, name), longest - part.mask.shape[1]) for part in made]
+        return np.concatenate(
+            [np.pad(a, ((0, 0), (0, gap)), constant_values=fill) for a, gap in short]
+        )
+
+    return Visits(
+        np.concatenate([part.users for part in made]),
+        np.concatenate([part.past for part in made]),
+        joined("topics"),
+        joined("clicks"),
+        joined("chances", 1),
+        joined("mask"),
+    )
 
 
 def _most_popular_first(leaf: Ints, counts: Ints, n_topics: int) -> Ints:

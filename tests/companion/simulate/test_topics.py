@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from behaviorseq import simulate
-from behaviorseq.simulate.topics import TopicEnvironment, TopicVisits, play
+from behaviorseq.simulate.topics import (
+    Mixture,
+    TopicEnvironment,
+    TopicVisits,
+    play,
+    play_again,
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +78,39 @@ def test_true_chances_are_those_of_the_clicks(shop: Any) -> None:
     for group in (again, ~again):
         assert clicks[group].mean() == pytest.approx(chance[group, 1].mean(), abs=0.03)
     assert chance[again, 1].mean() < 0.8 * chance[~again, 1].mean()
+
+
+def test_true_chances_of_staying(shop: Any) -> None:
+    world, events = shop
+    visits = TopicVisits(world, events, n_seats=6000, boredom=0.4, patience=2, seed=0)
+    for _ in range(2):
+        chance = visits.stay_chances()[:, 1].mean()
+        _, over = visits.show(np.full(6000, 1))
+        assert (~over).mean() == pytest.approx(chance, abs=0.02)
+
+
+def test_mixture_draws_with_its_probabilities(shop: Any) -> None:
+    world, events = shop
+    visits = TopicVisits(world, events, n_seats=8000, seed=0)
+    mixture = Mixture(chance=0.4, seed=1)
+    topics = mixture(visits)
+    liked = (visits.past + visits.popularity) / (1 + visits.past.sum(axis=1, keepdims=True))
+    likely = 0.4 / 6 + 0.6 * liked
+    assert mixture.chances == pytest.approx(likely[np.arange(8000), topics])
+    assert np.bincount(topics, minlength=6) / 8000 == pytest.approx(likely.mean(axis=0), abs=0.02)
+
+
+def test_playing_again_joins_visits(shop: Any) -> None:
+    world, events = shop
+    visits = TopicVisits(world, events, n_seats=50, boredom=0.4, seed=0)
+    made, again = (
+        play_again(visits, Mixture(seed=2), np.arange(50), times=3, seed=5) for _ in range(2)
+    )
+    assert made.users.tolist() == list(range(50)) * 3
+    assert made.mask.shape == made.topics.shape == made.chances.shape
+    assert (made.mask.sum(axis=1) >= 1).all()
+    assert (made.clicks == again.clicks).all()
+    assert (made.clicks[:50] != made.clicks[50:100]).any()
 
 
 class Repeat:
