@@ -58,16 +58,18 @@ class BanditLog:
         self._set("actions", np.asarray(self.actions, dtype=np.int64))
         for name in ("rewards", "propensities"):
             self._set(name, np.asarray(getattr(self, name), dtype=np.float64))
-        _first_fault(
-            "actions", self.actions, (self.actions >= 0) & (self.actions < n), f"below {n}"
-        )
-        fair = (self.propensities > 0) & (self.propensities <= 1)
+        known = np.asarray((self.actions >= 0) & (self.actions < n))
+        fair = np.asarray((self.propensities > 0) & (self.propensities <= 1))
+        _first_fault("actions", self.actions, known, f"below {n}")
         _first_fault("propensities", self.propensities, fair, "above 0 and at most 1")
-        _first_fault("rewards", self.rewards, np.isfinite(self.rewards), "a finite number")
+        _first_fault(
+            "rewards", self.rewards, np.asarray(np.isfinite(self.rewards)), "a finite number"
+        )
         if self.contexts is not None:
             contexts = np.atleast_2d(np.asarray(self.contexts, dtype=np.float64))
             self._set("contexts", contexts)
-            _first_fault("contexts", contexts, np.isfinite(contexts).all(axis=1), "finite numbers")
+            finite = np.asarray(np.isfinite(contexts).all(axis=1))
+            _first_fault("contexts", contexts, finite, "finite numbers")
         lengths = {
             name: len(part)
             for name in ("actions", "rewards", "propensities", "contexts")

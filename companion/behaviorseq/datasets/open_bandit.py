@@ -1,4 +1,4 @@
-"""The Open Bandit data: what a fashion shop showed, with which probability, and what was clicked."""
+"""The Open Bandit data: what a shop showed, with which probability, and what was clicked."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ OPEN_BANDIT = Source(
     url="https://research.zozo.com/data.html",
     notes=(
         "The item argument of load names the campaign: all (the default), men or women, each with "
-        "items of its own. A row is an impression: item shown at position (0 to 2), clicked or not, "
-        "and propensity, the true probability with which policy (random, or bts: Bernoulli "
+        "items of its own. A row is an impression: item shown at position (0 to 2), clicked or "
+        "not, and propensity, the true probability with which policy (random, or bts: Bernoulli "
         "Thompson sampling) chose this item for this position. 10,000 rows a policy and campaign; "
         "clicks, random and bts: 38 and 42 (all), 46 and 69 (men), 46 and 46 (women). A user is a "
         "combination of four hashed features, not a person. The user-item affinities of the files, "

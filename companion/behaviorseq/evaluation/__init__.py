@@ -2,9 +2,22 @@
 
 from behaviorseq.evaluation.binary import auc_interval, auc_test
 from behaviorseq.evaluation.likelihood import cross_entropy
+from behaviorseq.evaluation.offpolicy import (
+    cross_fitted_rewards,
+    direct_method,
+    doubly_robust,
+    effective_rounds,
+    gamma_interval,
+    ipw,
+    normal_interval,
+    resampled_interval,
+    snipw,
+    tuned_shrinkage,
+)
 from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
 from behaviorseq.evaluation.ranking import ranking_metrics
+from behaviorseq.evaluation.regret import growth_exponent
 from behaviorseq.evaluation.significance import (
     Interval,
     PairedTest,
@@ -23,9 +36,20 @@ __all__ = [
     "bootstrap_interval",
     "compare",
     "cross_entropy",
+    "cross_fitted_rewards",
+    "direct_method",
+    "doubly_robust",
+    "effective_rounds",
     "evaluate",
+    "gamma_interval",
+    "growth_exponent",
+    "ipw",
+    "normal_interval",
     "paired_test",
     "ranking_metrics",
+    "resampled_interval",
     "self_information",
     "shuffle_test",
+    "snipw",
+    "tuned_shrinkage",
 ]

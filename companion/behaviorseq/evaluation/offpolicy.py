@@ -2,8 +2,8 @@ r"""What a policy would have earned, from the log of another one.
 
 A policy :math:`\pi` to be judged is an array of shape (n_rounds, n_actions): with which
 probability it would have shown each action in each round of the log. A reward model is an array
-:math:`\hat q` of that shape: what each action would have earned. The importance weight of a round is
-:math:`w_i = \pi(a_i \mid x_i) / \pi_0(a_i \mid x_i)`, :math:`\pi_0` the policy of the log.
+:math:`\hat q` of that shape: what each action would have earned. The importance weight of a round
+is :math:`w_i = \pi(a_i \mid x_i) / \pi_0(a_i \mid x_i)`, :math:`\pi_0` the policy of the log.
 
 Every estimator gives :class:`Terms`, a numerator and a denominator for each round; the estimate
 is the ratio of their means. So one normal interval and one bootstrap serve all of them.

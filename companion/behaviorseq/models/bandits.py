@@ -2,9 +2,10 @@ r"""Bandits: choose, see what it brings, learn, and choose again, for a batch of
 
 Each arm has a ridge regression of its own of the rewards on the context, as in the disjoint
 LinUCB: with :math:`X_a` and :math:`r_a` the contexts in which arm :math:`a` was shown and what it
-brought, :math:`A_a = \lambda I + X_a^\top X_a` and :math:`\hat\theta_a = A_a^{-1} X_a^\top r_a`. What
-differs is how a bandit explores. A context of a single 1 makes them bandits without a context, and
-a one-hot context gives every segment of users a bandit of its own.
+brought, :math:`A_a = \lambda I + X_a^\top X_a` and
+:math:`\hat\theta_a = A_a^{-1} X_a^\top r_a`. What differs is how a bandit explores. A context of a
+single 1 makes them bandits without a context, and a one-hot context gives every segment of users a
+bandit of its own.
 """
 
 from __future__ import annotations
@@ -125,8 +126,10 @@ class LinearBandit(ABC):
             )
         if len(shown) and (shown.min() < 0 or shown.max() >= self.n_arms):
             raise ValueError(f"arms must be from 0 to {self.n_arms - 1}, got {shown.max()}")
-        np.add.at(self._precision, shown, x[:, :, None] * x[:, None, :])
-        np.add.at(self._response, shown, x * gained[:, None])
+        mine = np.eye(self.n_arms)[shown]  # (n_users, n_arms)
+        parts = (mine[:, :, None] * x[:, None, :]).reshape(len(x), -1)  # x where the arm is
+        self._precision += (parts.T @ x).reshape(self._precision.shape)
+        self._response += (mine.T * gained) @ x
         touched = np.unique(shown)
         self._covariance[touched] = np.linalg.inv(self._precision[touched])
         solved = np.einsum("aij,aj->ai", self._covariance[touched], self._response[touched])
@@ -140,9 +143,7 @@ class LinearBandit(ABC):
     def deviation(self, contexts: ArrayLike) -> Floats:
         r"""Give how unsure each expected reward is: :math:`\sqrt{x^\top A_a^{-1} x}`."""
         x = self._checked(contexts)
-        return np.asarray(
-            np.sqrt(np.einsum("ni,aij,nj->na", x, self._covariance, x, optimize=True))
-        )
+        return np.asarray(np.sqrt(((x @ self._covariance) * x).sum(axis=2).T))
 
     def _checked(self, contexts: ArrayLike) -> Floats:
         x = np.asarray(contexts, dtype=np.float64)
@@ -163,8 +164,8 @@ class EpsilonGreedy(LinearBandit):
     epsilon : float
         The probability of choosing anything, 0 to 1.
     decay : float
-        After :math:`t` rewards it is :math:`\epsilon (1 + t / \text{horizon})^{-\text{decay}}`. With 0
-        it stays, and so does a share of the regret: it grows in proportion to time.
+        After :math:`t` rewards it is :math:`\epsilon (1 + t / \text{horizon})^{-\text{decay}}`.
+        With 0 it stays, and so does a share of the regret: it grows in proportion to time.
     horizon : int
         See ``decay``.
 

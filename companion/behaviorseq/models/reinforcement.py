@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
 from behaviorseq.arguments import number, require, whole
 from behaviorseq.optional import optional
@@ -261,7 +261,7 @@ class VisitModel(ABC):
 
     def _epoch(self, data: Steps, optimiser: torch.optim.Optimizer) -> float:
         total = 0.0
-        for rows in torch.randperm(len(data.past)).split(self.batch_size):
+        for rows in torch.split(torch.randperm(len(data.past)), self.batch_size):
             loss = self.loss(data.rows(rows))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call] # torch does not annotate it
@@ -339,9 +339,10 @@ class SQN(VisitModel):
         error = ((chosen - wanted)[steps.mask] ** 2).mean()
         clicked = steps.mask & (steps.clicks > 0)
         if self.supervised == 0 or not clicked.any():
-            return error
+            return torch.as_tensor(error)
         logits = self.network.policy(states[:, :-1][clicked])[..., 0]
-        return error + self.supervised * F.cross_entropy(logits, steps.topics[clicked])
+        more = F.cross_entropy(logits, steps.topics[clicked])
+        return torch.as_tensor(error + self.supervised * more)
 
     def scores(self, states: Tensor) -> Tensor:
         """Give what the chosen head says."""
@@ -389,7 +390,7 @@ class TopKReinforce(VisitModel):
         here = steps.mask.float()
         baseline = (gained * here).sum(dim=0) / here.sum(dim=0).clamp(min=1)
         pushed = weights * top_k_multiplier(chances, self.k) * (gained - baseline) * here
-        return -(pushed * log_pi).sum() / here.sum()
+        return torch.as_tensor(-(pushed * log_pi).sum() / here.sum())
 
     def scores(self, states: Tensor) -> Tensor:
         """Give the logits of the policy."""

@@ -77,7 +77,9 @@ class SyntheticBandit:
     def expected(self, contexts: ArrayLike) -> Floats:
         """Give the chance of a click on each action, shape (n, n_actions)."""
         x = np.asarray(contexts, dtype=np.float64)
-        return 1 / (1 + np.exp(-(self.shift + self._weights[0] + x @ self._weights[1:])))
+        return np.asarray(
+            1 / (1 + np.exp(-(self.shift + self._weights[0] + x @ self._weights[1:])))
+        )
 
     def logging_policy(self, contexts: ArrayLike) -> Floats:
         """Give the chance with which the log shows each action, shape (n, n_actions)."""

@@ -277,7 +277,7 @@ class Mixture:
         drawn = (likely.cumsum(axis=1) < self.rng.random((len(likely), 1))).sum(axis=1)
         topics = np.minimum(drawn, visits.n_topics - 1)
         self.chances = likely[np.arange(len(likely)), topics]
-        return topics
+        return np.asarray(topics)
 
 
 def play_again(
