@@ -23,6 +23,7 @@ from .evaluation import ipw as ipw
 from .evaluation import normal_interval as normal_interval
 from .evaluation import paired_test as paired_test
 from .evaluation import resampled_interval as resampled_interval
+from .evaluation import run_online as run_online
 from .evaluation import shuffle_test as shuffle_test
 from .evaluation import snipw as snipw
 from .evaluation import tuned_shrinkage as tuned_shrinkage

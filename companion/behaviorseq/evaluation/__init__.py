@@ -17,7 +17,7 @@ from behaviorseq.evaluation.offpolicy import (
 from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
 from behaviorseq.evaluation.ranking import ranking_metrics
-from behaviorseq.evaluation.regret import growth_exponent
+from behaviorseq.evaluation.regret import OnlineRun, growth_exponent, run_online
 from behaviorseq.evaluation.significance import (
     Interval,
     PairedTest,
@@ -29,6 +29,7 @@ from behaviorseq.evaluation.significance import (
 __all__ = [
     "Evaluation",
     "Interval",
+    "OnlineRun",
     "OrderTest",
     "PairedTest",
     "auc_interval",
@@ -48,6 +49,7 @@ __all__ = [
     "paired_test",
     "ranking_metrics",
     "resampled_interval",
+    "run_online",
     "self_information",
     "shuffle_test",
     "snipw",

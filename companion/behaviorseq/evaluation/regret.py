@@ -2,15 +2,102 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy import stats
 
+from behaviorseq.arguments import whole
 from behaviorseq.evaluation.significance import Interval
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+
+class Chooser(Protocol):
+    """What chooses an arm for each user and may learn, such as a bandit."""
+
+    def select(self, contexts: Any) -> Any:
+        """Give an arm for each context."""
+
+    def update(self, contexts: Any, arms: Any, rewards: Any) -> None:
+        """Learn from rewards."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnlineRun:
+    """What happened to a chooser online.
+
+    Parameters
+    ----------
+    regret : NDArray[float64]
+        Expected clicks that the best arm would have brought more, summed over all users so far,
+        after each round, shape (n_rounds,).
+    clicks : NDArray[float64]
+        Share of the users of each round who clicked, shape (n_rounds,).
+    """
+
+    regret: Floats
+    clicks: Floats
+
+
+def run_online(
+    chooser: Chooser,
+    environment: Any,
+    contexts: Floats,
+    items: Any,
+    expected: Floats,
+    *,
+    rounds: int,
+    seed: int = 0,
+    learn: bool = True,
+) -> OnlineRun:
+    """Let a bandit choose, in a world, for one round of visitors after another.
+
+    Parameters
+    ----------
+    chooser : Chooser
+        Chooses arms and learns.
+    environment : WorldVectorEnvironment
+        Of ``steps=1``, so that everybody is equally often there, whoever pleases whom.
+    contexts : NDArray[float64]
+        What is known of each user, shape (n_users, n_features).
+    items : array-like of int
+        The item that each arm shows, shape (n_arms,).
+    expected : NDArray[float64]
+        The true chance of a click that regret is counted by, shape (n_users, n_arms).
+    rounds : int
+        How many.
+    seed : int
+        Of visitors and clicks.
+    learn : bool
+        Whether the chooser gets to know what happened.
+
+    Returns
+    -------
+    OnlineRun
+        Regret and clicks.
+
+    Raises
+    ------
+    ValueError
+        If ``rounds`` is not a whole number of 1 or more.
+    """
+    shown, (seen, _) = np.asarray(items), environment.reset(seed=seed)
+    regret, clicks = np.zeros(whole("rounds", rounds, 1)), np.zeros(rounds)
+    for number in range(rounds):
+        users = seen["user"]
+        arms = chooser.select(contexts[users])
+        seen, rewards, *_ = environment.step(shown[arms])
+        if learn:
+            chooser.update(contexts[users], arms, rewards)
+        best = expected[users].max(axis=1)
+        regret[number] = (best - expected[users, arms]).sum()
+        clicks[number] = rewards.mean()
+    return OnlineRun(regret.cumsum(), clicks)
 
 
 def growth_exponent(

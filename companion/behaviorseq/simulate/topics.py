@@ -113,6 +113,11 @@ class TopicVisits:
         """The share of each topic in the clicks of the users, shape (n_seats, n_topics)."""
         return np.asarray(self._past[self.users])
 
+    @property
+    def top_items(self) -> Ints:
+        """The most clicked item of each topic, shape (n_topics,)."""
+        return np.asarray(self._best[:, 0])
+
     def observe(self) -> NDArray[np.float32]:
         """Give all that is known as one vector a seat, shape (n_seats, 3 n_topics + 1)."""
         parts = [self.past, self.shown / 5, self.clicked / 5, self.step[:, None] / self.steps]

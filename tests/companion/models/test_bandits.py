@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from behaviorseq.evaluation.regret import growth_exponent
 from behaviorseq.models.bandits import EpsilonGreedy, LinearBandit, LinUCB, ThompsonSampling
 
 KINDS = (EpsilonGreedy, LinUCB, ThompsonSampling)
@@ -105,17 +104,3 @@ def test_errors() -> None:
         bandit.update([[1, 2]], [1, 1], [1])
     with pytest.raises(ValueError, match="epsilon must be a number from 0 to 1"):
         EpsilonGreedy(3, 2, epsilon=2)
-
-
-def test_growth_exponent() -> None:
-    time = np.arange(1, 5001)
-    rng = np.random.default_rng(0)
-    runs = np.cumsum(time[None] ** -0.4 * rng.gamma(1, size=(8, 5000)), axis=1)
-    _value, low, high = growth_exponent(runs)
-    assert low < 0.6 < high
-    assert high - low < 0.1
-    assert growth_exponent([time, 3 * time]).value == pytest.approx(1)
-    with pytest.raises(ValueError, match="2 runs at least"):
-        growth_exponent([time])
-    with pytest.raises(ValueError, match="above 0"):
-        growth_exponent(np.zeros((2, 100)))

@@ -42,6 +42,7 @@ def test_items_of_a_topic_in_order_of_popularity(shop: Any) -> None:
     leaf = world.truth.items["leaf"].to_numpy()
     first = visits.items([2, 4])
     assert leaf[first].tolist() == [2, 4]
+    assert visits.top_items[[2, 4]].tolist() == first.tolist()
     assert counts[first[0]] == max(counts.get(item, 0) for item in np.flatnonzero(leaf == 2))
     visits.shown[0, 2] = (leaf == 2).sum() - 1
     last = visits.items([2, 2])[0]
