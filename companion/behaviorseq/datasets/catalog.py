@@ -133,7 +133,7 @@ def list_datasets() -> pd.DataFrame:
     movielens-1m       999611   6040   3416  order            web
     online-retail      397924   4339   3665  dates            web
     taobao-head         84475    815  55368  dates       own file
-    open-bandit         20000    299     80  dates  package index
+    open-bandit         20000    280     80  dates  package index
     shop              1182534   2000   1000  dates      simulated
     social             133748   1000   2000  dates      simulated
     finance            334026   2000    200  dates      simulated

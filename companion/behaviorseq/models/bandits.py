@@ -245,7 +245,7 @@ class ThompsonSampling(LinearBandit):
 
     References
     ----------
-    Agrawal and Goyal, Thompson sampling for contextual bandits with linear payoffs, ICML 2013,
+    Agrawal and Goyal, Thompson sampling for contextual bandits with linear payoffs,
     arXiv:1209.3352; there all arms share the coefficients.
     """
 
