@@ -28,12 +28,14 @@ from behaviorseq.evaluation.offpolicy import (
     cross_fitted_rewards,
     direct_method,
     doubly_robust,
-    gamma_interval,
     ipw,
-    normal_interval,
-    resampled_interval,
     snipw,
     tuned_shrinkage,
+)
+from behaviorseq.evaluation.offpolicy_intervals import (
+    gamma_interval,
+    normal_interval,
+    resampled_interval,
 )
 from behaviorseq.evaluation.significance import Interval
 from behaviorseq.simulate.logged_bandit import SyntheticBandit

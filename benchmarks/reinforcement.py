@@ -11,10 +11,11 @@ user's past, whose probabilities are known; the network, its size and its traini
 loss. ``DQN`` is that of stable-baselines3, which learns online from a visitor at a time, as many
 steps as the log has (``steps``). Boredom, patience and the shape of the network were chosen after
 looking at the world of seed 0, without a search; the others had not been looked at. Each policy
-then receives every user three times; the figure is the mean number of clicks in a visit. Oracles know the true chances:
-``now`` takes the most probable click, ``ahead`` adds a quarter of a click for a visitor who stays.
-``pairs`` compare with ``greedy``, on the same users of all worlds, sign-flip test and bootstrap
-interval over users; ``by_step`` is the share of all visits that had a click at each step.
+then receives every user three times; the figure is the mean number of clicks in a visit. Oracles
+know the true chances: ``now`` takes the most probable click, ``ahead`` adds a quarter of a click
+for a visitor who stays. ``pairs`` compare with ``greedy``, on the same users of all worlds,
+sign-flip test and bootstrap interval over users; ``by_step`` is the share of all visits that had a
+click at each step.
 """
 
 from __future__ import annotations

@@ -7,12 +7,14 @@ from behaviorseq.evaluation.offpolicy import (
     direct_method,
     doubly_robust,
     effective_rounds,
-    gamma_interval,
     ipw,
-    normal_interval,
-    resampled_interval,
     snipw,
     tuned_shrinkage,
+)
+from behaviorseq.evaluation.offpolicy_intervals import (
+    gamma_interval,
+    normal_interval,
+    resampled_interval,
 )
 from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information

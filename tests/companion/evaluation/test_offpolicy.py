@@ -15,13 +15,15 @@ from behaviorseq.evaluation.offpolicy import (
     direct_method,
     doubly_robust,
     effective_rounds,
-    gamma_interval,
     importance_weights,
     ipw,
-    normal_interval,
-    resampled_interval,
     snipw,
     tuned_shrinkage,
+)
+from behaviorseq.evaluation.offpolicy_intervals import (
+    gamma_interval,
+    normal_interval,
+    resampled_interval,
 )
 from behaviorseq.simulate.logged_bandit import SyntheticBandit
 

@@ -12,14 +12,13 @@ import torch
 from behaviorseq import simulate
 from behaviorseq.models.reinforcement import (
     SQN,
-    Steps,
     TopKReinforce,
-    VisitNetwork,
     double_q_targets,
     fit_dqn,
     returns,
     top_k_multiplier,
 )
+from behaviorseq.models.visits import Steps, VisitNetwork
 from behaviorseq.simulate.topics import TopicEnvironment, TopicVisits, Visits
 
 TOPICS, STEPS = 4, 5
