@@ -10,6 +10,7 @@ from ..events import validate
 from .amazon import AMAZON_BEAUTY, AMAZON_SPORTS, AMAZON_TOYS
 from .fetch import fetch
 from .movielens import MOVIELENS_1M, MOVIELENS_100K
+from .open_bandit import OPEN_BANDIT
 from .retail import COMPLETE_JOURNEY
 from .simulated import SIMULATED, simulated_source
 from .sources import Dataset, OwnFile, PackageIndex, Source
@@ -20,7 +21,7 @@ CATALOG: dict[str, Source] = {
     for source in (
         *(MOVIELENS_100K, COMPLETE_JOURNEY),
         *(AMAZON_BEAUTY, AMAZON_SPORTS, AMAZON_TOYS),
-        *(MOVIELENS_1M, ONLINE_RETAIL, TAOBAO_HEAD),
+        *(MOVIELENS_1M, ONLINE_RETAIL, TAOBAO_HEAD, OPEN_BANDIT),
     )
 }
 
@@ -38,7 +39,8 @@ def load(name: str, *, item: str | None = None) -> Dataset:
         A name of `list_datasets`.
     item : str, optional
         What the item of an event is, where there is a choice: ``"product_type"`` (the default) or
-        ``"product"`` for ``complete-journey``.
+        ``"product"`` for ``complete-journey``; the campaign, ``"all"`` (the default), ``"men"`` or
+        ``"women"``, for ``open-bandit``.
 
     Returns
     -------
@@ -135,6 +137,7 @@ def list_datasets() -> pd.DataFrame:
     movielens-1m       999611   6040   3416  order            web
     online-retail      397924   4339   3665  dates            web
     taobao-head         84475    815  55368  dates       own file
+    open-bandit         20000    280     80  dates  package index
     shop              1182534   2000   1000  dates      simulated
     social             133748   1000   2000  dates      simulated
     finance            334026   2000    200  dates      simulated

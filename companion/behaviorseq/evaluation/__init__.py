@@ -15,9 +15,24 @@ from behaviorseq.evaluation.generated import (
     total_variation,
 )
 from behaviorseq.evaluation.likelihood import cross_entropy
+from behaviorseq.evaluation.offpolicy import (
+    cross_fitted_rewards,
+    direct_method,
+    doubly_robust,
+    effective_rounds,
+    ipw,
+    snipw,
+    tuned_shrinkage,
+)
+from behaviorseq.evaluation.offpolicy_intervals import (
+    gamma_interval,
+    normal_interval,
+    resampled_interval,
+)
 from behaviorseq.evaluation.order import OrderTest, shuffle_test
 from behaviorseq.evaluation.protocol import Evaluation, evaluate, self_information
 from behaviorseq.evaluation.ranking import ranking_metrics
+from behaviorseq.evaluation.regret import OnlineRun, growth_exponent, run_online
 from behaviorseq.evaluation.significance import (
     Interval,
     PairedTest,
@@ -29,6 +44,7 @@ from behaviorseq.evaluation.significance import (
 __all__ = [
     "Evaluation",
     "Interval",
+    "OnlineRun",
     "OrderTest",
     "PairedTest",
     "auc_interval",
@@ -38,16 +54,28 @@ __all__ = [
     "category_mix",
     "compare",
     "cross_entropy",
+    "cross_fitted_rewards",
+    "direct_method",
+    "doubly_robust",
+    "effective_rounds",
     "evaluate",
+    "gamma_interval",
+    "growth_exponent",
     "history_distances",
     "history_marks",
+    "ipw",
     "list_divergence",
     "mix_divergence",
     "nearest_overlap",
+    "normal_interval",
     "paired_test",
     "ranking_metrics",
+    "resampled_interval",
+    "run_online",
     "self_information",
     "shared_runs",
     "shuffle_test",
+    "snipw",
     "total_variation",
+    "tuned_shrinkage",
 ]

@@ -1,4 +1,8 @@
 from .autoencoder import MultVAE as MultVAE
+from .bandits import EpsilonGreedy as EpsilonGreedy
+from .bandits import LinearBandit as LinearBandit
+from .bandits import LinUCB as LinUCB
+from .bandits import ThompsonSampling as ThompsonSampling
 from .bidirectional import BERT4Rec as BERT4Rec
 from .content import TextContent as TextContent
 from .convolution import Caser as Caser
@@ -28,6 +32,9 @@ from .popularity import UserFrequency as UserFrequency
 from .recommender import Recommender as Recommender
 from .recurrent import GRU4Rec as GRU4Rec
 from .recurrent import LSTMRec as LSTMRec
+from .reinforcement import SQN as SQN
+from .reinforcement import TopKReinforce as TopKReinforce
+from .reinforcement import fit_dqn as fit_dqn
 from .sequence_autoencoder import SequenceVAE as SequenceVAE
 from .series import WindowClassifier as WindowClassifier
 from .session_graph import SRGNN as SRGNN

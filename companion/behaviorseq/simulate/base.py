@@ -105,6 +105,7 @@ class World(ABC):
         history: int = 20,
         steps: int = 20,
         past: Sequences | None = None,
+        keep_log: bool = True,
         **options: Any,
     ) -> WorldEnvironment | WorldVectorEnvironment:
         """Give a gymnasium environment in which the recommender's choices make the log.
@@ -123,6 +124,9 @@ class World(ABC):
             Longest visit.
         past : Sequences, optional
             What users took up before, for their first observation; without it, nothing.
+        keep_log : bool
+            Whether to keep what happens for ``log()``: it grows with every step, and takes most of
+            the time of a step.
         **options
             What an audience of this world has beyond this; see its `audience`.
 
@@ -147,6 +151,7 @@ class World(ABC):
             history=history,
             steps=steps,
             past=past,
+            keep_log=keep_log,
         )
 
     def corrupt(

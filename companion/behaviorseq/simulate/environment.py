@@ -40,6 +40,7 @@ class Stage:
     steps: int
     start: float
     past: Sequences | None = None
+    keep_log: bool = True
     users: NDArray[np.int64] = field(init=False)
     recent: NDArray[np.int64] = field(init=False)
     clock: NDArray[np.float64] = field(init=False)
@@ -71,7 +72,8 @@ class Stage:
         if slates.min() < 0 or slates.max() >= self.n_items:
             raise ValueError(f"actions must be item ids from 0 to {self.n_items - 1}")
         reaction = self.audience.react(slates, rng)
-        self._note(slates, reaction)
+        if self.keep_log:
+            self._note(slates, reaction)
         self.clock += reaction.seconds
         self.step_of += 1
         for position in range(self.slate):
@@ -259,6 +261,7 @@ def make_environment(
     history: int,
     steps: int,
     past: Sequences | None,
+    keep_log: bool,
 ) -> WorldEnvironment | WorldVectorEnvironment:
     """Put an audience into an environment."""
     stage = Stage(
@@ -271,5 +274,6 @@ def make_environment(
         steps=whole("steps", steps, 1),
         start=float(world.days * SECONDS_A_DAY),
         past=past,
+        keep_log=keep_log,
     )
     return WorldVectorEnvironment(stage) if vector else WorldEnvironment(stage)

@@ -197,12 +197,17 @@ class Shop(World):
         return ShopTruth(self, people, shortlists)
 
     def audience(
-        self, n_seats: int, *, reward: Reward = "click", boredom: float = 0.0
+        self,
+        n_seats: int,
+        *,
+        reward: Reward = "click",
+        boredom: float = 0.0,
+        patience: float = 1.0,
     ) -> ShopAudience:
         """Give people who react to a recommender; see `ShopAudience` for the options."""
         from .shop_audience import ShopAudience
 
-        return ShopAudience(self.truth, n_seats, reward=reward, boredom=boredom)
+        return ShopAudience(self.truth, n_seats, reward=reward, boredom=boredom, patience=patience)
 
     @cached_property
     def catalog(self) -> Catalog:

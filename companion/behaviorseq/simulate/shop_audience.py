@@ -29,7 +29,9 @@ class ShopAudience(Audience):
     the period, and followed up with `ShopTruth.follow_probabilities`. With boredom :math:`b`, an
     item whose leaf has been shown :math:`m` times before in the visit is clicked with
     :math:`(1 - b)^m` times that probability, and a visitor stays on with :math:`(1 - b)^{\bar m}`
-    times the probability of one who is not bored, :math:`\bar m` the mean over the slate.
+    times the probability of one who is not bored, :math:`\bar m` the mean over the slate. So
+    what is most wanted pays at first; shown again and again, it costs the clicks that would have
+    followed.
 
     Parameters
     ----------
@@ -41,16 +43,25 @@ class ShopAudience(Audience):
         What is counted as reward, 1 each.
     boredom : float
         The share :math:`b` of the attraction that a leaf loses each time, 0 to 1.
+    patience : float
+        The chances of leaving are divided by it, 1 or more: long visits, in which more is at stake.
     """
 
     def __init__(
-        self, truth: ShopTruth, n_seats: int, *, reward: Reward = "click", boredom: float = 0.0
+        self,
+        truth: ShopTruth,
+        n_seats: int,
+        *,
+        reward: Reward = "click",
+        boredom: float = 0.0,
+        patience: float = 1.0,
     ) -> None:
         if reward not in get_args(Reward):
             raise ValueError(f"reward must be one of {get_args(Reward)}, got {reward!r}")
         self.truth = truth
         self.reward = reward
         self.boredom = number("boredom", boredom, 0, 1)
+        self.patience = number("patience", patience, 1, np.inf)
         self.now = to_datetime(truth.shop.days * SECONDS_A_DAY)
         self.users = np.zeros(n_seats, dtype=np.int64)
         self.shown = np.zeros((n_seats, truth.catalog.n_leaves), dtype=np.int64)
@@ -71,7 +82,7 @@ class ShopAudience(Audience):
         one = rng.random(slates.shape)
         cart, purchase = click & (one < then.cart), click & (one < then.purchase)
         n_clicks = click.sum(axis=1)
-        stays = 1 - np.where(n_clicks > 0, LEAVE_AFTER_CLICK, LEAVE)
+        stays = 1 - np.where(n_clicks > 0, LEAVE_AFTER_CLICK, LEAVE) / self.patience
         return Reaction(
             done={
                 "view": np.ones_like(click),

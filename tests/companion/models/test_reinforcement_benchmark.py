@@ -1,0 +1,32 @@
+"""The stored results of the benchmark of policies for visits: what adds up."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PATH = Path(__file__).parents[3] / "benchmarks/results/reinforcement.json"
+
+
+@pytest.fixture(scope="module")
+def stored():
+    return json.loads(PATH.read_text(encoding="utf-8"))
+
+
+def test_rows_are_means_over_five_worlds(stored):
+    assert len(stored["seeds"]) == 5
+    assert stored["users"] == 5 * stored["shop"]["n_users"]
+    for row in stored["rows"]:
+        assert row["low"] < row["clicks"] < row["high"]
+        assert row["clicks"] == pytest.approx(np.mean(row["by_seed"]), abs=1e-4)
+        assert sum(row["by_step"]) == pytest.approx(row["clicks"], abs=2e-3)
+        assert 1 <= row["length"] <= stored["world"]["steps"]
+
+
+def test_pairs_are_the_differences_to_the_greedy_model(stored):
+    value = {row["policy"]: row["clicks"] for row in stored["rows"]}
+    assert {pair["policy"] for pair in stored["pairs"]} == set(value) - {"greedy"}
+    for pair in stored["pairs"]:
+        assert pair["difference"] == pytest.approx(value[pair["policy"]] - value["greedy"])
+        assert pair["low"] <= pair["difference"] <= pair["high"]
