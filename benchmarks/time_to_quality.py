@@ -166,7 +166,8 @@ def ratios(ours: dict[str, Any], peer: dict[str, Any]) -> list[dict[str, Any]]:
     best = max(row["validation"] for row in peer["curve"])
     rows = []
     for level in (*LEVELS, best):
-        row: dict[str, Any] = {"peer": peer["who"], "validation": level}
+        row: dict[str, Any] = {"peer": peer["who"], "threads": peer["threads"]}
+        row["validation"] = level
         for key in ("seconds", "cpu_seconds"):
             own, other = (until(run["curve"], level, key) for run in (ours, peer))
             if own is None or other is None:
@@ -235,8 +236,6 @@ class Results:
 
     def save(self) -> None:
         """Write all there is, and the ratios."""
-        ours = self.find("rows", {"who": "ours", "seed": 0})
-        peers = [row for row in self.rows if "limit" in row]
         write_result(
             NAME,
             self.rows,
@@ -245,8 +244,17 @@ class Results:
             data={file.name: file.sha256 for file in load(DATA).source.files},
             goals=[{"test": level, "seconds": limit} for level, limit in GOALS.items()],
             tried=self.tried,
-            ratios=[row for peer in peers for row in ratios(ours, peer)] if ours else [],
+            ratios=self.ratios(),
         )
+
+    def ratios(self) -> list[dict[str, Any]]:
+        """Compare each peer with our run of as many threads."""
+        found = []
+        for peer in (row for row in self.rows if "limit" in row):
+            key = {"who": "ours", "seed": 0, "threads": peer["threads"]}
+            if ours := self.find("rows", key):
+                found += ratios(ours, peer)
+        return found
 
 
 def run_peer(who: str, python: str, threads: int, limit: float) -> dict[str, Any]:
@@ -287,14 +295,12 @@ def report(results: Results) -> None:
                     f"{row['who']}, seed {row['seed']}: test {level} after {point['seconds']:.0f} s"
                     f" ({point['cpu_seconds']:.0f} CPU s; goal {limit} s)"
                 )
-    ours = results.find("rows", {"who": "ours", "seed": 0})
-    for peer in (row for row in results.rows if ours and "limit" in row):
-        for row in ratios(ours, peer):
-            print(
-                f"validation {row['validation']:.4f}: {row['seconds']:.0f} s, {peer['who']} "
-                f"{row['peer_seconds']:.0f} s, {row['seconds_ratio']} times "
-                f"(CPU {row['cpu_seconds_ratio']} times)"
-            )
+    for row in results.ratios():
+        print(
+            f"validation {row['validation']:.4f}: {row['seconds']:.0f} s, {row['peer']} "
+            f"{row['peer_seconds']:.0f} s, {row['seconds_ratio']} times "
+            f"(CPU {row['cpu_seconds_ratio']} times), threads {row['threads']}"
+        )
 
 
 def main() -> None:

@@ -77,7 +77,11 @@ def test_the_fastest_to_the_level_is_chosen_not_the_best_in_the_end(script):
 
 def test_ratios_are_of_levels_that_both_reach(script):
     ours = {"who": "ours", "curve": curve([0.02, 0.041, 0.06], pace=10, test=True)}
-    peer = {"who": "peer", "curve": curve([0.01, 0.03, 0.045, 0.044], pace=100, test=True)}
+    peer = {
+        "who": "peer",
+        "threads": 2,
+        "curve": curve([0.01, 0.03, 0.045, 0.044], pace=100, test=True),
+    }
     rows = script.ratios(ours, peer)
     assert [row["validation"] for row in rows] == [0.01, 0.02, 0.03, 0.04, 0.045]
     assert [row["seconds"] for row in rows] == [10, 10, 20, 20, 30]
@@ -116,6 +120,8 @@ def test_each_run_is_done_once_and_test_targets_choose_nothing(script, monkeypat
     assert len(stored["rows"]) == 6
     assert not any("test" in point for row in stored["tried"] for point in row["curve"])
     assert all(len(row["load"]) == 2 for row in stored["rows"])
+    assert run(script, monkeypatch, "--only", "recbole", "--recbole", "x", "--threads", "1") != []
+    assert len(script.Results().ratios()) == len(stored["ratios"])  # none of one thread of ours
 
 
 def test_two_processes_may_store_beside_each_other(script):
@@ -201,10 +207,12 @@ def stored():
 
 
 def test_the_fastest_that_was_tried_is_what_was_tested(stored, script):
-    chosen = script.fastest(stored["tried"])
     ours = [row for row in stored["rows"] if row["who"] == "ours"]
     assert {row["seed"] for row in ours} == {0, 1, 2}
     for row in ours:
+        tried = [one for one in stored["tried"] if one["threads"] == row["threads"]]
+        assert len(tried) == len(script.CANDIDATES)
+        chosen = script.fastest(tried)
         assert row["start"] == chosen["start"]
         assert row["settings"].replace(f"seed={row['seed']}", "seed=0") == chosen["settings"]
     assert not any("test" in point for row in stored["tried"] for point in row["curve"])
@@ -220,6 +228,9 @@ def test_the_goals_are_reached_in_time(stored, script):
 
 
 def test_ratios_are_those_of_the_stored_curves(stored, script):
-    ours = next(row for row in stored["rows"] if row["who"] == "ours" and row["seed"] == 0)
-    peers = [row for row in stored["rows"] if "limit" in row]
-    assert stored["ratios"] == [row for peer in peers for row in script.ratios(ours, peer)]
+    found = []
+    for peer in (row for row in stored["rows"] if "limit" in row):
+        for ours in stored["rows"]:
+            if (ours["who"], ours["seed"], ours["threads"]) == ("ours", 0, peer["threads"]):
+                found += script.ratios(ours, peer)
+    assert stored["ratios"] == found
