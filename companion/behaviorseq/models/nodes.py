@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 import scipy.sparse as sp
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from behaviorseq.training.fit import Progress
 
-    Nodes = ArrayLike | sp.csr_array
+    Nodes: TypeAlias = ArrayLike | sp.csr_array
 
 
 @dataclass(frozen=True)
@@ -301,8 +301,7 @@ class NodeClassifier:
         network, asked = self.network.eval(), self._asked
         edges = asked.graph if graph is None else _graph(graph)
         nodes = asked.x if x is None else _features(x)
-        n_nodes, n_features = len(edges.degrees()), network.convolutions[0].weight.shape[0]
-        wanted = (n_nodes, int(n_features))
+        wanted = (len(edges.degrees()), asked.x.shape[1])
         require("the shape of x", tuple(nodes.shape), tuple(nodes.shape) == wanted, f"{wanted}")
         device = next(network.parameters()).device
         return [step.cpu() for step in network.steps(edges.to(device), nodes.to(device))]
