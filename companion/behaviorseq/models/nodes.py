@@ -301,9 +301,7 @@ class NodeClassifier:
         network, asked = self.network.eval(), self._asked
         edges = asked.graph if graph is None else _graph(graph)
         nodes = asked.x if x is None else _features(x)
-        first: Any = network.convolutions[0]  # a ModuleList does not say of what
-        n_nodes, n_features = len(edges.degrees()), first.weight.shape[0]
-        wanted = (n_nodes, int(n_features))
+        wanted = (len(edges.degrees()), asked.x.shape[1])
         require("the shape of x", tuple(nodes.shape), tuple(nodes.shape) == wanted, f"{wanted}")
         device = next(network.parameters()).device
         return [step.cpu() for step in network.steps(edges.to(device), nodes.to(device))]
