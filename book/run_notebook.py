@@ -40,7 +40,7 @@ def run(source: Path, work: Path, parameters: dict[str, Any]) -> None:
         progress_bar=False,
     )
     seconds = time.perf_counter() - start
-    usage = json.loads(executed.cells.pop().outputs[-1].text)
+    usage = json.loads(printed(executed.cells.pop()))
     threads = int(os.environ.get("OMP_NUM_THREADS", 0)) or None
     usage = {"seconds": round(seconds, 1), **usage, **machine(), "threads": threads}
     (work / "usage.json").write_text(json.dumps(usage), encoding="utf-8")
@@ -52,6 +52,11 @@ def usage_code() -> str:
     """Return the cell that measures the kernel, run after the last cell and then removed."""
     code = inspect.getsource(kernel_usage)
     return f"import json\nfrom typing import Any\n{code}\nprint(json.dumps(kernel_usage()))"
+
+
+def printed(cell: nbformat.NotebookNode) -> str:
+    """Return what a cell printed; the kernel may send the end of a line in a message of its own."""
+    return "".join(out.text for out in cell.outputs if out.get("name") == "stdout")
 
 
 def kernel_usage() -> dict[str, Any]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import nbformat
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +24,7 @@ import execute  # noqa: E402
 import measured  # noqa: E402
 import progress  # noqa: E402
 import render  # noqa: E402
+import run_notebook  # noqa: E402
 from results import Results, fingerprint, make_jobs  # noqa: E402
 from sources import faults, load_notebooks  # noqa: E402
 
@@ -368,3 +370,10 @@ def test_the_front_page_keeps_its_target_and_loads_nothing(tmp_path: Path) -> No
     page.write_text("nothing")
     with pytest.raises(ValueError, match="names no first page"):
         render.write_front(page)
+
+
+def test_what_a_cell_printed_may_come_in_pieces() -> None:
+    pieces = [("stdout", '{"peak_bytes": 1}'), ("stderr", "a warning"), ("stdout", "\n")]
+    outputs = [nbformat.v4.new_output("stream", name=name, text=text) for name, text in pieces]
+    told = run_notebook.printed(nbformat.v4.new_code_cell("", outputs=outputs))
+    assert json.loads(told) == {"peak_bytes": 1}
