@@ -16,6 +16,7 @@ from .evaluation import paired_test as paired_test
 from .evaluation import shuffle_test as shuffle_test
 from .events import read_events as read_events
 from .events import validate as validate
+from .explain import gradient_cosines as gradient_cosines
 from .explain import gradient_norms as gradient_norms
 from .features import daily_counts as daily_counts
 from .features import item_graph as item_graph
@@ -23,6 +24,7 @@ from .features import user_statistics as user_statistics
 from .models import ALS as ALS
 from .models import BPR as BPR
 from .models import EASE as EASE
+from .models import ESMM as ESMM
 from .models import SRGNN as SRGNN
 from .models import BERT4Rec as BERT4Rec
 from .models import BiasedMF as BiasedMF
@@ -32,10 +34,12 @@ from .models import ESASRec as ESASRec
 from .models import FeatureModel as FeatureModel
 from .models import GCNRec as GCNRec
 from .models import GRU4Rec as GRU4Rec
+from .models import Head as Head
 from .models import ItemKNN as ItemKNN
 from .models import LightGCN as LightGCN
 from .models import LinearChainCRF as LinearChainCRF
 from .models import LSTMRec as LSTMRec
+from .models import MultiTask as MultiTask
 from .models import MultVAE as MultVAE
 from .models import NextItNet as NextItNet
 from .models import Oracle as Oracle
@@ -53,6 +57,10 @@ from .models import TextContent as TextContent
 from .models import UserFrequency as UserFrequency
 from .models import UserKNN as UserKNN
 from .models import WindowClassifier as WindowClassifier
+from .models import impression_examples as impression_examples
+from .models import impressions as impressions
+from .models import next_examples as next_examples
+from .models import rating_examples as rating_examples
 from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source
@@ -72,6 +80,7 @@ from .stored import stored_results as stored_results
 from .training import GBCE as GBCE
 from .training import BinaryCrossEntropy as BinaryCrossEntropy
 from .training import BPRLoss as BPRLoss
+from .training import Examples as Examples
 from .training import FullSoftmax as FullSoftmax
 from .training import SampledSoftmax as SampledSoftmax
 from .training import Training as Training

@@ -4,6 +4,7 @@ from .content import TextContent as TextContent
 from .convolution import Caser as Caser
 from .convolution import NextItNet as NextItNet
 from .crf import LinearChainCRF as LinearChainCRF
+from .esmm import ESMM as ESMM
 from .factorization import ALS as ALS
 from .factorization import EASE as EASE
 from .features import FeatureModel as FeatureModel
@@ -13,6 +14,8 @@ from .hybrid import Switch as Switch
 from .lightgcn import LightGCN as LightGCN
 from .matrix_factorization import BPR as BPR
 from .matrix_factorization import BiasedMF as BiasedMF
+from .multitask import Head as Head
+from .multitask import MultiTask as MultiTask
 from .neighbors import ItemKNN as ItemKNN
 from .neighbors import SequentialRules as SequentialRules
 from .neighbors import UserKNN as UserKNN
@@ -30,5 +33,9 @@ from .sequence_autoencoder import SequenceVAE as SequenceVAE
 from .series import WindowClassifier as WindowClassifier
 from .session_graph import SRGNN as SRGNN
 from .tagger import SequenceTagger as SequenceTagger
+from .task_examples import impression_examples as impression_examples
+from .task_examples import impressions as impressions
+from .task_examples import next_examples as next_examples
+from .task_examples import rating_examples as rating_examples
 from .transformer import ESASRec as ESASRec
 from .transformer import SASRec as SASRec

@@ -1,0 +1,417 @@
+"""One network for several tasks: it reads a history once and answers a question for each task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Self, get_args
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from behaviorseq.arguments import check_counts, require
+from behaviorseq.models.network import Dropout, last_of
+from behaviorseq.models.recurrent import CELLS, Cell
+from behaviorseq.models.sharing import Sharing, make_sharing, view_size
+from behaviorseq.training.examples import ExampleBatches
+from behaviorseq.training.fit import Training, run_epochs, seeded
+from behaviorseq.training.weighting import Kind, LossWeights, Weighting, answer_losses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from behaviorseq.training.examples import ExampleBatch, Examples
+    from behaviorseq.training.fit import Progress
+
+    Floats = NDArray[np.float32]
+
+ROWS = 256  # histories read at a time
+
+
+@dataclass(frozen=True)
+class Head:
+    """A task: what is asked, and what an answer looks like.
+
+    Parameters
+    ----------
+    name : str
+        Name of the labels that it learns from.
+    kind : {"binary", "class", "labels"}
+        Whether the answer is yes or no, one of several classes, or yes or no to each of several
+        labels.
+    size : int
+        Number of classes or of labels; 1 for yes or no.
+
+    Examples
+    --------
+    >>> Head("household", "class", 3).size
+    3
+    """
+
+    name: str
+    kind: Kind = "binary"
+    size: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the range."""
+        require("kind", self.kind, self.kind in get_args(Kind), f"one of {get_args(Kind)}")
+        check_counts(self, "size")
+        fits = (self.size == 1) == (self.kind == "binary")
+        require("size", self.size, fits, "1 for a binary head, 2 or more for another")
+
+
+class EventReader(nn.Module):
+    """Reads histories of events that have several codes and numbers, with a recurrent network.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        How many values each code of an event has; each has a table of vectors.
+    n_numbers, n_asked : int
+        Numbers of an event, and of a question.
+    width : int
+        Length of vectors and of the state.
+    cell : {"rnn", "lstm", "gru"}
+        How a state is made of the one before and an event.
+    dropout : float
+        Share of values set to 0 in training.
+    """
+
+    def __init__(
+        self,
+        sizes: tuple[int, ...],
+        n_numbers: int,
+        n_asked: int,
+        *,
+        width: int,
+        cell: Cell,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(size, width) for size in sizes)
+        self.numbers = nn.Linear(n_numbers, width) if n_numbers else None
+        self.asked_numbers = nn.Linear(n_asked, width) if n_asked else None
+        self.drop = Dropout(dropout)
+        self.recurrent = CELLS[cell](width, width, batch_first=True)
+        for table in self.tables:
+            nn.init.normal_(table.weight, std=width**-0.5)  # type: ignore[arg-type] # embeddings
+
+    def vectors(self, codes: Tensor, numbers: Tensor, linear: nn.Module | None) -> Tensor:
+        """Add the vectors of codes, (..., C), and what a map makes of numbers: (..., width)."""
+        columns = zip(self.tables, codes.unbind(dim=-1), strict=False)  # a question has fewer
+        parts = [table(column) for table, column in columns]
+        if linear is not None:
+            parts.append(linear(numbers))
+        return torch.stack(parts).sum(dim=0)
+
+    def forward(self, batch: ExampleBatch) -> Tensor:
+        """Read histories; give the state after the last event of each, 0 for an empty one."""
+        x = self.drop(self.vectors(batch.codes, batch.numbers, self.numbers))  # (B, L, width)
+        states = self.recurrent(x)[0]  # (B, L, width)
+        state = last_of(states, batch.mask)  # (B, width)
+        return state * batch.mask.any(dim=1, keepdim=True)
+
+    def question(self, batch: ExampleBatch) -> Tensor:
+        """Give what is asked about, (n, width)."""
+        return self.vectors(batch.asked_codes, batch.asked_numbers, self.asked_numbers)
+
+
+class MultiTaskNetwork(nn.Module):
+    """A reader of histories, what the tasks share, and a small tower for each task.
+
+    Parameters
+    ----------
+    reader : EventReader
+        Reads the histories.
+    between : nn.Module
+        A layer of :mod:`behaviorseq.models.sharing`.
+    heads : tuple of Head
+        The tasks.
+    view, tower : int
+        What each task gets of ``between``, and the size of the hidden layer above it.
+    dropout : float
+        Share of values set to 0 in training.
+    asks : bool
+        Whether a question says something besides which history it is about.
+    """
+
+    def __init__(
+        self,
+        reader: EventReader,
+        between: nn.Module,
+        heads: tuple[Head, ...],
+        *,
+        view: int,
+        tower: int,
+        dropout: float,
+        asks: bool,
+    ) -> None:
+        super().__init__()
+        self.reader, self.between, self.asks = reader, between, asks
+        self.drop = Dropout(dropout)
+        self.towers = nn.ModuleList(
+            nn.Sequential(nn.Linear(view, tower), nn.ReLU(), nn.Linear(tower, head.size))
+            for head in heads
+        )
+
+    def inputs(self, batch: ExampleBatch) -> Tensor:
+        """Put the state of the history and the question side by side, with their product."""
+        state = self.reader(batch)[batch.row]  # (B, width) to (n, width)
+        if not self.asks:
+            return self.drop(state)  # type: ignore[no-any-return]
+        asked = self.reader.question(batch)  # (n, width)
+        x: Tensor = self.drop(torch.cat([state, asked, state * asked], dim=1))  # (n, 3 width)
+        return x
+
+    def forward(self, batch: ExampleBatch) -> list[Tensor]:
+        """Give the logits of each task, (n, size of its head)."""
+        views = self.drop(self.between(self.inputs(batch)))  # (n, K, view)
+        return [tower(views[:, k]) for k, tower in enumerate(self.towers)]
+
+
+@dataclass(eq=False, kw_only=True)
+class MultiTask:
+    """Learn several tasks at once over one reader of histories.
+
+    With one head it is a model of one task.
+
+    Parameters
+    ----------
+    heads : tuple of Head
+        The tasks.
+    sharing : {"shared", "mmoe", "ple"}
+        What stands between the reader and the towers of the tasks; see
+        :class:`~behaviorseq.models.sharing.SharedBottom`, :class:`~behaviorseq.models.sharing.MMoE`
+        and :class:`~behaviorseq.models.sharing.PLE`.
+    weighting : {"equal", "uncertainty", "scaled"}
+        How the losses are added; see :class:`~behaviorseq.training.weighting.LossWeights`.
+    width : int
+        Length of the reader's vectors and state.
+    inner : int
+        Numbers that all experts together give.
+    experts : int
+        Number of experts of an MMoE or a PLE.
+    tower : int
+        Hidden numbers of each task's tower.
+    cell : {"rnn", "lstm", "gru"}
+        Of the reader.
+    dropout : float
+        Share of values set to 0 in training.
+    training : Training
+        Settings of the loop; ``batch_size`` histories in a step.
+
+    Attributes
+    ----------
+    network : MultiTaskNetwork
+        After ``fit``.
+    history : pandas.DataFrame
+        One row an epoch. After ``fit``.
+
+    Examples
+    --------
+    >>> from behaviorseq import Examples, Head, MultiTask, Training
+    >>> rng = np.random.default_rng(0)
+    >>> log = rng.integers(0, 4, (1200, 1))  # 300 histories of four events
+    >>> last, first = log[3::4, 0], log[::4, 0]
+    >>> none = np.zeros((300, 0), np.float32)
+    >>> examples = Examples(sizes=(4,), codes=log, numbers=np.zeros((1200, 0), np.float32),
+    ...     starts=np.arange(0, 1200, 4), lengths=np.full(300, 4), row=np.arange(300),
+    ...     asked_codes=none.astype(int), asked_numbers=none, users=np.arange(300), labels={
+    ...         "last": last.astype(np.float32), "began low": (first < 2).astype(np.float32)})
+    >>> model = MultiTask(heads=(Head("last", "class", 4), Head("began low")), dropout=0.0,
+    ...     training=Training(epochs=20, batch_size=16, learning_rate=0.01)).fit(examples)
+    >>> bool((model.predict(examples)["last"].argmax(axis=1) == last).mean() > 0.95)
+    True
+    """
+
+    heads: tuple[Head, ...]
+    sharing: Sharing = "shared"
+    weighting: Weighting = "equal"
+    width: int = 32
+    inner: int = 96
+    experts: int = 6
+    tower: int = 16
+    cell: Cell = "gru"
+    dropout: float = 0.1
+    training: Training = field(default_factory=Training)
+    network: MultiTaskNetwork | None = field(init=False, repr=False, default=None)
+    weights: LossWeights = field(init=False, repr=False)
+    history: pd.DataFrame = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        check_counts(self, "width", "inner", "experts", "tower")
+        require("dropout", self.dropout, 0 <= self.dropout < 1, "0 or more and below 1")
+        for name, kinds in (("sharing", Sharing), ("weighting", Weighting), ("cell", Cell)):
+            value = getattr(self, name)
+            require(name, value, value in get_args(kinds), f"one of {get_args(kinds)}")
+        names = [head.name for head in self.heads]
+        require(
+            "heads", names, 0 < len(names) == len(set(names)), "one or more, of different names"
+        )
+        least = view_size(self.sharing, self.inner, len(self.heads), self.experts)
+        require("inner", self.inner, least > 0, "one or more for each expert")
+
+    def new_network(self, examples: Examples) -> MultiTaskNetwork:
+        """Make the network, untrained."""
+        n_columns, n_asked = examples.asked_codes.shape[1], examples.asked_numbers.shape[1]
+        asks, n_tasks = n_columns + n_asked > 0, len(self.heads)
+        reader = EventReader(
+            examples.sizes,
+            examples.numbers.shape[1],
+            n_asked,
+            width=self.width,
+            cell=self.cell,
+            dropout=self.dropout,
+        )
+        inputs = self.width * (3 if asks else 1)
+        options = (n_tasks, self.experts)
+        return MultiTaskNetwork(
+            reader,
+            make_sharing(self.sharing, inputs, self.inner, *options),
+            self.heads,
+            view=view_size(self.sharing, self.inner, *options),
+            tower=self.tower,
+            dropout=self.dropout,
+            asks=asks,
+        )
+
+    def fit(
+        self,
+        train: Examples,
+        *,
+        validate: Callable[[Self], float] | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Learn from examples.
+
+        Parameters
+        ----------
+        train : Examples
+            With the labels that the heads name.
+        validate : callable, optional
+            Gives how good the model is, higher is better; called after each epoch, and the best
+            epoch is kept.
+        progress : callable, optional
+            Such as :func:`behaviorseq.notebook.progress`.
+
+        Returns
+        -------
+        Self
+            The same model.
+
+        Raises
+        ------
+        ValueError
+            If a head has no labels, or labels that do not fit it.
+        """
+        self._check_labels(train)
+        with seeded(self.training.seed):
+            network = self.network = self.new_network(train)
+        self.weights = LossWeights(self.weighting, self.base_losses(train))
+        both = nn.ModuleDict({"network": network, "weights": self.weights})
+
+        def step(batch: ExampleBatch, _: float) -> tuple[Tensor, int]:
+            return self.weights(self.losses(batch)), len(batch.row)
+
+        settings = self.training
+        self.history = run_epochs(
+            both,
+            step,
+            ExampleBatches(train, batch_size=settings.batch_size, seed=settings.seed),
+            settings,
+            identity={"model": repr(self), "data": train.fingerprint},
+            validate=validate and partial(validate, self),
+            progress=progress,
+        )
+        return self
+
+    def losses(self, batch: ExampleBatch) -> Tensor:
+        """Give the mean loss of each task over the answers that are known, (K,), in nats."""
+        logits = self._fitted()(batch)
+        return torch.stack(
+            [
+                _mean_known(head, answers, batch)
+                for head, answers in zip(self.heads, logits, strict=True)
+            ]
+        )
+
+    def base_losses(self, examples: Examples) -> Tensor:
+        """Give the loss of answering with the base rate, for each head, (K,)."""
+        found = []
+        for head in self.heads:
+            labels = examples.labels[head.name]
+            known = labels[~np.isnan(labels).reshape(len(labels), -1).any(axis=1)]
+            if head.kind == "class":
+                shares = np.bincount(known.astype(np.int64), minlength=head.size) / len(known)
+                found.append(-(shares * np.log(np.maximum(shares, 1e-12))).sum())
+                continue
+            p = np.clip(known.mean(axis=0), 1e-6, 1 - 1e-6)
+            found.append(-(p * np.log(p) + (1 - p) * np.log(1 - p)).mean())
+        return torch.tensor(np.maximum(found, 1e-6), dtype=torch.float32)
+
+    def predict(self, examples: Examples) -> dict[str, Floats]:
+        """Give the probabilities of answers, (n,) for a binary head, else (n, size).
+
+        Parameters
+        ----------
+        examples : Examples
+            Made as those of ``fit``; their labels are not read.
+
+        Raises
+        ------
+        ValueError
+            If the model is not fitted.
+        """
+        logits = self._read(examples)
+        found = {}
+        for head, values in zip(self.heads, logits, strict=True):
+            chances = values.softmax(dim=1) if head.kind == "class" else values.sigmoid()
+            found[head.name] = (chances[:, 0] if head.kind == "binary" else chances).numpy()
+        return found
+
+    @torch.no_grad()
+    def _read(self, examples: Examples) -> list[Tensor]:
+        """Give the logits of each head for all examples, in their order."""
+        network = self._fitted().eval()
+        device = next(network.parameters()).device
+        found = [torch.zeros(len(examples), head.size) for head in self.heads]
+        batches = ExampleBatches(examples, batch_size=ROWS)
+        order = np.argsort(examples.lengths[batches.rows], kind="stable")
+        for start in range(0, len(order), ROWS):
+            asked, batch = batches.of(order[start : start + ROWS])
+            for whole, part in zip(found, network(batch.to(device)), strict=True):
+                whole[torch.from_numpy(asked)] = part.float().cpu()
+        return found
+
+    def _fitted(self) -> MultiTaskNetwork:
+        if self.network is None:
+            raise ValueError(f"{self!r} is not fitted: call fit(train) first")
+        return self.network
+
+    def _check_labels(self, examples: Examples) -> None:
+        for head in self.heads:
+            if head.name not in examples.labels:
+                raise ValueError(f"no labels for {head.name!r}; there are {list(examples.labels)}")
+            labels = examples.labels[head.name]
+            shape = (len(examples), head.size) if head.kind == "labels" else (len(examples),)
+            if labels.shape != shape:
+                raise ValueError(f"labels of {head.name!r} must be {shape}, got {labels.shape}")
+            known = labels[~np.isnan(labels)]
+            most = head.size - 1 if head.kind == "class" else 1
+            fits = known.size and (np.isin(known, np.arange(most + 1))).all()
+            if not fits:
+                raise ValueError(f"labels of {head.name!r} must be whole, 0 to {most}, or NaN")
+
+
+def _mean_known(head: Head, logits: Tensor, batch: ExampleBatch) -> Tensor:
+    """Give the mean loss of a head over the answers that are known, weighted where they are."""
+    labels = batch.labels[head.name]
+    losses = answer_losses(head.kind, logits, labels)  # (n,)
+    known = (~labels.isnan()).reshape(len(labels), -1).any(dim=1).to(losses.dtype)  # (n,)
+    weights = known * batch.weights[head.name] if head.name in batch.weights else known
+    return (weights * losses).sum() / weights.sum().clamp(min=1e-6)
