@@ -9,12 +9,12 @@ from .factorization import ALS as ALS
 from .factorization import EASE as EASE
 from .features import FeatureModel as FeatureModel
 from .graph import GCNRec as GCNRec
+from .heads import Head as Head
 from .hybrid import Blend as Blend
 from .hybrid import Switch as Switch
 from .lightgcn import LightGCN as LightGCN
 from .matrix_factorization import BPR as BPR
 from .matrix_factorization import BiasedMF as BiasedMF
-from .multitask import Head as Head
 from .multitask import MultiTask as MultiTask
 from .neighbors import ItemKNN as ItemKNN
 from .neighbors import SequentialRules as SequentialRules

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from behaviorseq.arguments import require
-from behaviorseq.models.multitask import Head, MultiTask
+from behaviorseq.models.heads import Head
+from behaviorseq.models.multitask import MultiTask
 from behaviorseq.training.weighting import esmm_losses
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from behaviorseq.arguments import whole
-from behaviorseq.models.multitask import Head
+from behaviorseq.models.heads import Head
 from behaviorseq.sequences import Sequences
 from behaviorseq.training.examples import Examples
 from behaviorseq.training.tagged import event_numbers
@@ -69,10 +69,10 @@ def next_examples(
     Examples
     --------
     >>> from behaviorseq import simulate
-    >>> log = simulate.world("shop", n_users=40, n_items=40, days=20).log()
+    >>> log = simulate.world("shop", n_users=40, n_items=160, days=20).log()
     >>> examples, heads = next_examples(log, per_user=3)
     >>> [head.name for head in heads], examples.sizes[0]
-    (['behavior', 'category', 'purchase', 'household'], 40)
+    (['behavior', 'category', 'purchase', 'household'], ...)
     """
     actions = log.events[log.events["behavior"] != "view"]
     histories = Sequences.from_events(actions)
@@ -131,6 +131,13 @@ def rating_examples(
         One question a history.
     heads : tuple of Head
         The three tasks.
+
+    Examples
+    --------
+    >>> from behaviorseq import load
+    >>> examples, heads = rating_examples(load("movielens-100k"), per_user=2)
+    >>> len(examples), [head.size for head in heads]
+    (1886, [1, 19, 4])
     """
     histories = Sequences.from_events(data.events, ties="random", seed=seed)
     assert histories.values is not None
@@ -284,6 +291,7 @@ def impression_examples(
 
 def _triples(histories: Sequences, kind_of: pd.Series) -> Ints:
     """Give item, category and behavior of each event, (n_events, 3)."""
+    assert histories.behaviors is not None
     kinds = kind_of.loc[histories.item_ids.ids].to_numpy()[histories.items]
     return np.column_stack([histories.items, kinds, histories.behaviors]).astype(np.int64)
 

@@ -92,7 +92,7 @@ def esmm_losses(click: Tensor, conversion: Tensor, clicked: Tensor, bought: Tens
     --------
     >>> yes, no = torch.ones(1), torch.zeros(1)
     >>> esmm_losses(no, no, yes, yes).exp()  # 1 over chances of a half and of a quarter
-    tensor([[2.0000, 4.0000]])
+    tensor([[2., 4.]])
     """
     of_click = F.binary_cross_entropy_with_logits(click, clicked, reduction="none")
     both, not_both = chain_log_chances(click, conversion)
