@@ -12,8 +12,12 @@ from .evaluation import bootstrap_interval as bootstrap_interval
 from .evaluation import compare as compare
 from .evaluation import cross_entropy as cross_entropy
 from .evaluation import evaluate as evaluate
+from .evaluation import expected_auc as expected_auc
+from .evaluation import expected_losses as expected_losses
 from .evaluation import paired_test as paired_test
 from .evaluation import shuffle_test as shuffle_test
+from .evaluation import task_auc as task_auc
+from .evaluation import task_losses as task_losses
 from .events import read_events as read_events
 from .events import validate as validate
 from .explain import gradient_cosines as gradient_cosines
@@ -60,6 +64,7 @@ from .models import WindowClassifier as WindowClassifier
 from .models import impression_examples as impression_examples
 from .models import impressions as impressions
 from .models import next_examples as next_examples
+from .models import of_size as of_size
 from .models import rating_examples as rating_examples
 from .notebook import claim as claim
 from .notebook import record as record

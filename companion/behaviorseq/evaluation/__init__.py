@@ -12,6 +12,12 @@ from behaviorseq.evaluation.significance import (
     compare,
     paired_test,
 )
+from behaviorseq.evaluation.tasks import (
+    expected_auc,
+    expected_losses,
+    task_auc,
+    task_losses,
+)
 
 __all__ = [
     "Evaluation",
@@ -24,8 +30,12 @@ __all__ = [
     "compare",
     "cross_entropy",
     "evaluate",
+    "expected_auc",
+    "expected_losses",
     "paired_test",
     "ranking_metrics",
     "self_information",
     "shuffle_test",
+    "task_auc",
+    "task_losses",
 ]

@@ -16,6 +16,7 @@ from .lightgcn import LightGCN as LightGCN
 from .matrix_factorization import BPR as BPR
 from .matrix_factorization import BiasedMF as BiasedMF
 from .multitask import MultiTask as MultiTask
+from .multitask import of_size as of_size
 from .neighbors import ItemKNN as ItemKNN
 from .neighbors import SequentialRules as SequentialRules
 from .neighbors import UserKNN as UserKNN

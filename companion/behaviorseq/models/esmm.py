@@ -13,7 +13,7 @@ from behaviorseq.training.weighting import esmm_losses
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from behaviorseq.training.examples import ExampleBatch, Examples
+    from behaviorseq.training.examples import Examples
 
 
 @dataclass(eq=False, kw_only=True)
@@ -41,10 +41,10 @@ class ESMM(MultiTask):
 
     heads: tuple[Head, ...] = (Head("click"), Head("purchase"))
 
-    def losses(self, batch: ExampleBatch) -> Tensor:
-        """Give the mean loss of the click, and of click and purchase, (2,)."""
-        click, conversion = (logits[:, 0] for logits in self._fitted()(batch))
-        labels = batch.labels
+    def _losses(
+        self, logits: list[Tensor], labels: dict[str, Tensor], weights: dict[str, Tensor]
+    ) -> Tensor:
+        click, conversion = (each[:, 0] for each in logits)
         return esmm_losses(click, conversion, labels["click"], labels["purchase"]).mean(dim=0)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Self, get_args
 
@@ -191,13 +191,36 @@ class MultiTask:
 
     def losses(self, batch: ExampleBatch) -> Tensor:
         """Give the mean loss of each task over the answers that are known, (K,), in nats."""
-        logits = self._fitted()(batch)
-        return torch.stack(
-            [
-                _mean_known(head, answers, batch)
-                for head, answers in zip(self.heads, logits, strict=True)
-            ]
+        return self._losses(self._fitted()(batch), batch.labels, batch.weights)
+
+    def losses_on(self, examples: Examples) -> Tensor:
+        """Give the same over all examples, the network not training."""
+        labels, weights = (
+            {name: torch.from_numpy(array) for name, array in part.items()}
+            for part in (examples.labels, examples.weights)
         )
+        return self._losses(self._read(examples), labels, weights)
+
+    def relative_loss(self, examples: Examples) -> float:
+        """Give the mean over tasks of the loss over that of the base rate of these examples.
+
+        It is 1 for a model that has learned nothing, and weighs tasks alike whatever they measure;
+        ``validate=lambda model: -model.relative_loss(held_out)`` keeps the epoch where it is least.
+        """
+        return float((self.losses_on(examples) / self.base_losses(examples)).mean())
+
+    def _losses(
+        self, logits: list[Tensor], labels: dict[str, Tensor], weights: dict[str, Tensor]
+    ) -> Tensor:
+        found = []
+        for head, answers in zip(self.heads, logits, strict=True):
+            of_head = labels[head.name]
+            losses = answer_losses(head.kind, answers, of_head)  # (n,)
+            counts = (~of_head.isnan()).reshape(len(of_head), -1).any(dim=1).to(losses.dtype)
+            if head.name in weights:
+                counts = counts * weights[head.name]
+            found.append((counts * losses).sum() / counts.sum().clamp(min=1e-6))
+        return torch.stack(found)
 
     def base_losses(self, examples: Examples) -> Tensor:
         """Give the loss of answering with the base rate, for each head, (K,)."""
@@ -267,10 +290,42 @@ class MultiTask:
                 raise ValueError(f"labels of {head.name!r} must be whole, 0 to {most}, or NaN")
 
 
-def _mean_known(head: Head, logits: Tensor, batch: ExampleBatch) -> Tensor:
-    """Give the mean loss of a head over the answers that are known, weighted where they are."""
-    labels = batch.labels[head.name]
-    losses = answer_losses(head.kind, logits, labels)  # (n,)
-    known = (~labels.isnan()).reshape(len(labels), -1).any(dim=1).to(losses.dtype)  # (n,)
-    weights = known * batch.weights[head.name] if head.name in batch.weights else known
-    return (weights * losses).sum() / weights.sum().clamp(min=1e-6)
+def of_size(model: MultiTask, examples: Examples, n_parameters: int) -> MultiTask:
+    """Give the model with the ``inner`` that brings its network nearest to a size.
+
+    Models of one task and of several are to be compared at one size, and what they share or have
+    for themselves takes different numbers of parameters.
+
+    Parameters
+    ----------
+    model : MultiTask
+        Settings.
+    examples : Examples
+        What it will learn from; it sets the size of the reader.
+    n_parameters : int
+        The size asked for.
+
+    Raises
+    ------
+    ValueError
+        If the nearest is more than a twentieth off.
+
+    Examples
+    --------
+    >>> from behaviorseq import Head, MultiTask, next_examples, simulate
+    >>> log = simulate.world("shop", n_users=40, n_items=160, days=20).log()
+    >>> examples, heads = next_examples(log)
+    >>> models = [MultiTask(heads=heads, sharing=kind) for kind in ("shared", "mmoe", "ple")]
+    >>> sized = [of_size(model, examples, 20_000) for model in models]
+    >>> [model.inner for model in sized]
+    [110, 216, 230]
+    """
+    step = model.experts if model.sharing == "mmoe" else len(model.heads) + model.experts
+    sizes = {}
+    for inner in range(step, 1 + 40 * step, step):
+        network = replace(model, inner=inner).new_network(examples)
+        sizes[inner] = sum(p.numel() for p in network.parameters())
+    best = min(sizes, key=lambda inner: abs(sizes[inner] - n_parameters))
+    near = abs(sizes[best] - n_parameters) <= 0.05 * n_parameters
+    require("n_parameters", n_parameters, near, f"from {min(sizes.values())} to about the largest")
+    return replace(model, inner=best)

@@ -248,12 +248,19 @@ def impression_examples(
 
     Returns
     -------
-
-    Examples
-    --------
+    examples : Examples
         One history a visit, one question a row of ``shown``. Labels: ``click``; ``purchase``, of
         a click and a purchase; and ``conversion``, the purchase where there was a click, not known
         elsewhere.
+
+    Examples
+    --------
+    >>> from behaviorseq import simulate
+    >>> shop = simulate.world("shop", n_users=20, n_items=40, days=7)
+    >>> examples = impression_examples(shop.log(), impressions(shop))
+    >>> clicked = examples.labels["click"] == 1
+    >>> bool(np.isnan(examples.labels["conversion"][~clicked]).all())
+    True
     """
     histories = Sequences.from_events(log.events[log.events["behavior"] != "view"])
     assert histories.behaviors is not None
@@ -308,8 +315,9 @@ def _met(pair: Ints, times: Ints, asked: Ints, moments: Ints) -> list[Numbers]:
     """Give how often a user met something before, and how long ago, both as logarithms."""
     order = np.lexsort((times, pair))
     count, stop = _before(pair[order], times[order], asked, moments)
-    last = times[order][np.maximum(stop - 1, 0)]
-    return [np.log1p(count), np.where(count > 0, np.log1p((moments - last) / 3600), NEVER)]
+    last = np.where(count > 0, times[order][np.maximum(stop - 1, 0)], moments)
+    ago = np.log1p((moments - last) / 3600)
+    return [np.log1p(count), np.where(count > 0, ago, NEVER)]
 
 
 def _codes(column: pd.Series) -> tuple[int, pd.Series]:
