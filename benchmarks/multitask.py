@@ -8,7 +8,7 @@ stored results.
 
 Protocol: users are dealt out by seed, half to learn from, 15% to validate, the rest to test; the
 shop is another one for each seed. 'shop': after up to 20 events of each of 1,500 users the next
-behavior, the next category, a purchase within 7 days, the household. 'movielens-100k': of up to 40
+behavior, the next category, a purchase within 7 days, the household. 'movielens-100k': of up to 30
 films of each user whether the rating is 4 or 5, the genres of the film rated next, the age group.
 All networks read the last 20 events with a GRU of width 32 and have the same number of
 parameters to 5%, so that the models of one task together have as many times more as there are
@@ -95,7 +95,7 @@ def examples_of(data: str, seed: int, folder: str = "") -> tuple[Parts, tuple[He
     if data == "shop":
         found, heads = next_examples(simulate.world("shop", **SHOP, seed=seed).log(), seed=seed)
     else:
-        found, heads = rating_examples(load(data), seed=seed)
+        found, heads = rating_examples(load(data), per_user=30, seed=seed)
     train, validation, test = found.deal(SHARES, seed)
     return (train, validation, test), heads
 

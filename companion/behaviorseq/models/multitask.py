@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from behaviorseq.arguments import check_counts, require
 from behaviorseq.models.heads import EventReader, Head, MultiTaskNetwork
 from behaviorseq.models.recurrent import Cell
-from behaviorseq.models.sharing import Sharing, make_sharing, view_size
+from behaviorseq.models.sharing import Sharing, make_sharing, n_banks
 from behaviorseq.training.examples import ExampleBatches
 from behaviorseq.training.fit import Training, run_epochs, seeded
 from behaviorseq.training.weighting import LossWeights, Weighting, answer_losses
@@ -112,8 +112,8 @@ class MultiTask:
         require(
             "heads", names, 0 < len(names) == len(set(names)), "one or more, of different names"
         )
-        least = view_size(self.sharing, self.inner, len(self.heads), self.experts)
-        require("inner", self.inner, least > 0, "one or more for each expert")
+        enough = self.inner >= n_banks(self.sharing, len(self.heads), self.experts)
+        require("inner", self.inner, enough, "one or more for each expert")
 
     def new_network(self, examples: Examples) -> MultiTaskNetwork:
         """Make the network, untrained."""
@@ -133,7 +133,7 @@ class MultiTask:
             reader,
             make_sharing(self.sharing, inputs, self.inner, *options),
             self.heads,
-            view=view_size(self.sharing, self.inner, *options),
+            view=self.inner // n_banks(self.sharing, *options),
             tower=self.tower,
             dropout=self.dropout,
             asks=asks,
@@ -318,11 +318,12 @@ def of_size(model: MultiTask, examples: Examples, n_parameters: int) -> MultiTas
     >>> models = [MultiTask(heads=heads, sharing=kind) for kind in ("shared", "mmoe", "ple")]
     >>> sized = [of_size(model, examples, 20_000) for model in models]
     >>> [model.inner for model in sized]
-    [110, 216, 230]
+    [104, 216, 228]
     """
-    step = model.experts if model.sharing == "mmoe" else len(model.heads) + model.experts
+    n = n_banks(model.sharing, len(model.heads), model.experts)
+    step = n * -(-4 // n)  # 4 or more, so that there are few to try
     sizes = {}
-    for inner in range(step, 1 + 40 * step, step):
+    for inner in range(step, 600, step):
         network = replace(model, inner=inner).new_network(examples)
         sizes[inner] = sum(p.numel() for p in network.parameters())
     best = min(sizes, key=lambda inner: abs(sizes[inner] - n_parameters))

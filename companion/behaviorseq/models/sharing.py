@@ -220,7 +220,8 @@ def make_sharing(kind: Sharing, inputs: int, size: int, n_tasks: int, n_experts:
     Returns
     -------
     nn.Module
-        One of the layers above; :func:`view_size` tells what each task gets.
+        One of the layers above; what each task gets is
+        ``size`` over :func:`n_banks`.
 
     Examples
     --------
@@ -228,16 +229,20 @@ def make_sharing(kind: Sharing, inputs: int, size: int, n_tasks: int, n_experts:
     >>> [sum(p.numel() for p in kind.parameters()) for kind in kinds]
     [3168, 3936, 3552]
     """
+    n = n_banks(kind, n_tasks, n_experts)
     if kind == "shared":
         return SharedBottom(inputs, size, n_tasks)
     if kind == "mmoe":
-        return MMoE(inputs, size // n_experts, n_tasks, n_experts)
-    shared = max(n_experts - n_tasks, 1)
-    return PLE(inputs, size // (n_tasks + shared), n_tasks, own=1, shared=shared)
+        return MMoE(inputs, size // n, n_tasks, n)
+    return PLE(inputs, size // n, n_tasks, own=1, shared=n - n_tasks)
 
 
-def view_size(kind: Sharing, size: int, n_tasks: int, n_experts: int) -> int:
-    """Give how many numbers each task gets of a layer of :func:`make_sharing`."""
-    if kind == "shared":
-        return size
-    return size // (n_experts if kind == "mmoe" else n_tasks + max(n_experts - n_tasks, 1))
+def n_banks(kind: Sharing, n_tasks: int, n_experts: int) -> int:
+    """Give how many experts a layer of :func:`make_sharing` has.
+
+    Examples
+    --------
+    >>> [n_banks(kind, 4, 6) for kind in ("shared", "mmoe", "ple")]
+    [1, 6, 6]
+    """
+    return {"shared": 1, "mmoe": n_experts, "ple": max(n_experts, n_tasks + 1)}[kind]

@@ -98,15 +98,12 @@ class Examples:
             "asked_codes": self.asked_codes,
             "asked_numbers": self.asked_numbers,
         }
-        named: dict[str, NDArray[Any]] = {
-            **of_questions,
-            "users": self.users,
-            **self.labels,
-            **self.weights,
-        }
-        for name, array in named.items():
-            if len(array) != len(self):
-                raise ValueError(f"{name} has {len(array)} entries for {len(self)} questions")
+        of_questions: dict[str, NDArray[Any]] = {"asked_codes": self.asked_codes}
+        of_questions |= {"asked_numbers": self.asked_numbers, "users": self.users}
+        for named in (self.labels, self.weights, of_questions):
+            for name, array in named.items():
+                if len(array) != len(self):
+                    raise ValueError(f"{name} has {len(array)} entries for {len(self)} questions")
 
     def __len__(self) -> int:
         """Return the number of questions."""
