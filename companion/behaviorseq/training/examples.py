@@ -94,10 +94,6 @@ class Examples:
         stops = self.starts + self.lengths
         if ((self.starts < 0) | (self.lengths < 0) | (stops > len(self.codes))).any():
             raise ValueError(f"a history reaches out of the log of {len(self.codes)} events")
-        of_questions: dict[str, NDArray[Any]] = {
-            "asked_codes": self.asked_codes,
-            "asked_numbers": self.asked_numbers,
-        }
         of_questions: dict[str, NDArray[Any]] = {"asked_codes": self.asked_codes}
         of_questions |= {"asked_numbers": self.asked_numbers, "users": self.users}
         for named in (self.labels, self.weights, of_questions):
