@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from behaviorseq import (
+    Sequences,
     impression_examples,
     impressions,
     load,
@@ -34,52 +35,30 @@ def shown(shop):
 def test_what_comes_next_is_what_the_log_says(log):
     examples, heads = next_examples(log, per_user=3, length=5, horizon=4)
     actions = log.events[log.events["behavior"] != "view"]
-    kinds = sorted(log.items["category"].unique())
-    classes = sorted(log.users["household"].unique())
+    actions = actions.sort_values(["user", "time"], kind="stable").reset_index(drop=True)
+    kinds, classes = (
+        sorted(table.unique()) for table in (log.items["category"], log.users["household"])
+    )
     kind_of = log.items.set_index("item")["category"]
     class_of = log.users.set_index("user")["household"]
-    items = np.unique(actions["item"])
-    behaviors = [name for name in ("view", "click", "favorite", "cart", "purchase", "review")]
-    behaviors = [name for name in behaviors if name in set(actions["behavior"])]
-    assert [head.size for head in heads[:2]] == [len(behaviors), len(kinds)]
+    names = Sequences.from_events(actions).behavior_names
+    assert [head.size for head in heads] == [len(names), len(kinds), 1, len(classes)]
     last = actions["time"].max()
-    asked = 0
-    for user, mine in actions.groupby("user"):
-        mine = mine.reset_index(drop=True)
-        for question in np.flatnonzero(examples.users == user):
-            stop = examples.starts[question] + examples.lengths[question]
-            seen = examples.codes[examples.starts[question] : stop]
-            found = [
-                i
-                for i in range(len(mine) - 1)
-                if len(seen) == min(5, i + 1)
-                and (items[seen[:, 0]] == mine["item"][i + 1 - len(seen) : i + 1]).all()
-                and mine["behavior"][i + 1]
-                == heads_name(behaviors, examples.labels["behavior"][question])
-            ]
-            assert found
-            answers = set()
-            for i in found:
-                soon = mine["time"][i] + 4 * DAY
-                later = mine[i + 1 :]
-                bought = (later["behavior"] == "purchase") & (later["time"] <= soon)
-                answers.add((kinds.index(kind_of[mine["item"][i + 1]]), bought.any(), soon <= last))
-            label = examples.labels["purchase"][question]
-            kind = examples.labels["category"][question]
-            assert any(
-                kind == k and (np.isnan(label) if not known else label == b)
-                for k, b, known in answers
-            )
-            assert examples.labels["household"][question] == classes.index(class_of[user])
-            asked += 1
-    assert asked == len(examples)
-    assert np.bincount(examples.users).max() <= 3
-
-
-def heads_name(behaviors, code):
-    names = pd.Index(sorted(behaviors))
-    order = [b for b in ("view", "click", "favorite", "cart", "purchase", "review") if b in names]
-    return order[int(code)]
+    for question in range(len(examples)):
+        end = examples.starts[question] + examples.lengths[question] - 1  # the event asked after
+        user, moment = actions["user"][end], actions["time"][end]
+        mine = actions[(actions["user"] == user) & (actions.index > end)]
+        assert examples.users[question] == user == mine["user"].iloc[0]
+        assert examples.lengths[question] == min(5, end + 1 - (actions["user"] < user).sum())
+        label = {name: values[question] for name, values in examples.labels.items()}
+        assert names[int(label["behavior"])] == mine["behavior"].iloc[0]
+        assert kinds[int(label["category"])] == kind_of[mine["item"].iloc[0]]
+        assert classes[int(label["household"])] == class_of[user]
+        soon = mine[mine["time"] <= moment + 4 * DAY]
+        known = moment + 4 * DAY <= last
+        bought = (soon["behavior"] == "purchase").any()
+        assert label["purchase"] == bought if known else np.isnan(label["purchase"])
+    assert np.bincount(examples.users).max() == 3
 
 
 def test_each_click_and_purchase_belongs_to_one_view(log, shown):
