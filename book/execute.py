@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from progress import Progress, duration
 from results import Job, Results
@@ -104,10 +105,8 @@ class Run:
 
     def failure(self, reason: str | None = None) -> Failure:
         """Return where and why the notebook stopped; `reason` if the build stopped it."""
-        path = self.work / "run.ipynb"
-        run = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"cells": []}
         number = 0
-        for cell in run["cells"]:
+        for cell in self._cells():
             if cell["cell_type"] != "code":
                 continue
             number += "injected-parameters" not in tags(cell)
@@ -117,7 +116,18 @@ class Run:
                 trace = "\n".join(errors[0]["traceback"]) if errors else self._log()
                 where = f"code cell {number} (id {cell['id']})"
                 return Failure(self._name, where, source(cell), reason or plain(trace))
-        return Failure(self._name, "its start", "", reason or plain(self._log()))
+        saved = (self.work / "run.ipynb").exists()
+        where = "a cell whose saving was cut off" if saved else "its start"
+        return Failure(self._name, where, "", reason or plain(self._log()))
+
+    def _cells(self) -> list[dict[str, Any]]:
+        """Return the cells as last saved: none before the first saving, or if it was cut off."""
+        try:
+            text = (self.work / "run.ipynb").read_text(encoding="utf-8")
+            cells: list[dict[str, Any]] = json.loads(text)["cells"]
+        except (FileNotFoundError, json.JSONDecodeError):
+            return []
+        return cells
 
     @property
     def _name(self) -> str:

@@ -6,10 +6,15 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 # Keras on PyTorch, which is loaded anyway: TensorFlow takes long to start.
 os.environ.setdefault("KERAS_BACKEND", "torch")
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 class Together(LoadScopeScheduling):

@@ -153,6 +153,17 @@ def test_a_notebook_that_takes_too_long_is_stopped_with_its_kernel(root: Path) -
     assert wait_until(lambda: not alive(int(pid.read_text())))
 
 
+def test_a_run_that_was_cut_off_while_it_was_saved_says_so(root: Path) -> None:
+    write(root, "01_slow", "1")
+    (job,) = make_jobs(load_notebooks(root / "notebooks"), "quick", {}, "")
+    run = execute.Run(job, root / "_build" / "work", execute.environment(root, 1))
+    run.stop()
+    (run.work / "run.ipynb").write_text('{"cells": [{"cell_type": "code", "sou', encoding="utf-8")
+    assert run.failure("It took too long.").where == "a cell whose saving was cut off"
+    (run.work / "run.ipynb").unlink()
+    assert run.failure("It took too long.").where == "its start"
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     until = time.monotonic() + seconds
     while not condition() and time.monotonic() < until:
