@@ -3,17 +3,22 @@
 Run ``python benchmarks/model_families.py``: the shop, some five minutes of one core. Each family is
 stored when it is done, and a later run goes on from there; ``--again`` begins anew. Another log is
 named by ``--data``; it comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
+MovieLens 100K takes far longer, so ``--families`` may name some. ``--graph`` makes the part
+``graph`` anew, and nothing else.
 
 Protocol: what comes next, all items ranked, NDCG@10. 'shop': clicks of the simulated shop; users
 are dealt out, half to learn from, a tenth for validation, the rest for the test; of each the last
 5 clicks are targets, one after another, and what was clicked before may come again.
 'movielens-100k': leave-one-out, films of the history left out. All networks have width 32, read
 the last 20 events, minimise the full softmax with batches of 32 (of MovieLens 128) histories, and
-stop when three epochs in a row are no better on the validation targets; so does the autoencoder,
-which adds its divergence. The settings of each grid are compared on validation, with seed 0; test
-targets are looked at for the best of them only (``chosen``), and intervals are over users.
+stop when three epochs in a row (of MovieLens ten, where validation falls and rises again) are no
+better on the validation targets; so does the autoencoder, which adds its divergence. The settings
+of each grid are compared on validation, with seed 0; test targets are looked at for the best of
+them only (``chosen``), and intervals are over users.
 'cpu_s': processor seconds of fitting without validation; 'memory_mb': how far fitting and
-judging all settings of the family raised the memory of a fresh process. One thread.
+judging all settings of the family raised the memory of a fresh process. One thread. 'graph': what
+the graph of items adds to the GRU, with the chosen settings, on the shop and on two more, which
+are worlds of their own: difference of the metric on the same test users, and interval.
 """
 
 from __future__ import annotations
@@ -49,6 +54,7 @@ from behaviorseq import (
     evaluate,
     leave_one_out,
     load,
+    paired_test,
     prefixes,
     simulate,
     user_groups,
@@ -63,7 +69,8 @@ if TYPE_CHECKING:
 
 NAME, METRIC = "model_families", "NDCG@10"
 SHOP = {"n_users": 1000, "n_items": 400, "days": 60}
-LOGS = {"shop": 32, "movielens-100k": 128}  # and the size of a batch
+SHOPS = (0, 1, 2)  # their seeds
+LOGS = {"shop": {"batch_size": 32}, "movielens-100k": {"batch_size": 128, "patience": 10}}
 WIDTH, LENGTH, EPOCHS = 32, 20, 30
 
 
@@ -102,12 +109,12 @@ FAMILIES: dict[str, list[Recommender]] = {
 }
 
 
-def held_out(data: str) -> tuple[Sequences, Holdout, Holdout]:
+def held_out(data: str, seed: int = 0) -> tuple[Sequences, Holdout, Holdout]:
     """Give training histories, validation and test."""
     if data == "shop":
-        log = simulate.world("shop", **SHOP, seed=0).log()
+        log = simulate.world("shop", **SHOP, seed=seed).log()
         clicks = Sequences.from_events(log.events[log.events["behavior"] == "click"])
-        train, valid, test = user_groups(clicks, (0.1, 0.4), 0)
+        train, valid, test = user_groups(clicks, (0.1, 0.4), seed)
         return train, prefixes(valid, 5), prefixes(test, 5)
     split = leave_one_out(Sequences.from_events(load(data).events))
     return split.train, split.validation, split.test
@@ -117,7 +124,7 @@ def prepared(data: str, family: str) -> tuple[Any, ...]:
     """Make the arguments of ``tried`` in a fresh process."""
     torch.set_num_threads(1)
     models = [
-        replace(model, training=replace(model.training, batch_size=LOGS[data]))
+        replace(model, training=replace(model.training, **LOGS[data]))
         if isinstance(model, NetworkRecommender)
         else model
         for model in FAMILIES[family]
@@ -190,24 +197,54 @@ def tried(
     return rows
 
 
+def graph_by_shop(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Train the GRU with and without the graph on some shops, with the settings of the rows."""
+    torch.set_num_threads(1)
+    chosen = {r["family"]: r["choice"] for r in rows if r["data"] == "shop" and r["chosen"]}
+    found = []
+    for seed in SHOPS:
+        train, validation, test = held_out("shop", seed)
+        values = []
+        for family in ("GCN, GRU", "no graph, GRU"):
+            model = replace(FAMILIES[family][0], **chosen[family])
+            assert isinstance(model, NetworkRecommender)
+            model = replace(model, training=replace(model.training, **LOGS["shop"], seed=seed))
+            model.fit(train, validate=lambda m, v=validation: float(per_user(m, v, False).mean()))
+            values.append(per_user(model, test, False))
+        t = paired_test(*values, seed=0)
+        figures = {"without": values[1].mean(), "gain": t.difference, "low": t.low, "high": t.high}
+        found.append({"seed": seed} | {k: round(float(v), 5) for k, v in figures.items()})
+        print(found[-1], flush=True)
+    return found
+
+
 def main() -> None:
     """Try all families, going on from what is stored."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--again", action="store_true", help="forget what is stored")
     parser.add_argument("--data", choices=list(LOGS), nargs="+", default=["shop"])
+    parser.add_argument("--families", choices=list(FAMILIES), nargs="+", default=list(FAMILIES))
+    parser.add_argument("--graph", action="store_true", help="the graph on three shops alone")
     arguments = parser.parse_args()
     path = RESULTS / f"{NAME}.json"
-    rows = [] if arguments.again or not path.exists() else json.loads(path.read_text())["rows"]
+    fresh = arguments.again or not path.exists()
+    stored = {"rows": [], "graph": []} if fresh else json.loads(path.read_text(encoding="utf-8"))
+    rows, graph = stored["rows"], stored.get("graph", [])
+    if arguments.graph:
+        store(rows, graph=graph_by_shop(rows))
+        return
     for data in arguments.data:
-        for family in FAMILIES:
+        for family in arguments.families:
             if any(row["data"] == data and row["family"] == family for row in rows):
                 continue
             outcome = measured(tried, data, family, prepare=prepared, runs=1)
             memory = round(max(0, outcome.peak_bytes - outcome.start_bytes) / 1e6)
             new = {"data": data, "family": family, "memory_mb": memory}
             rows += [new | row for row in outcome.result]
-            store(rows)
+            store(rows, graph=graph)
             print(data, family, [r for r in outcome.result if r["chosen"]], flush=True)
+    if fresh and "shop" in arguments.data:
+        store(rows, graph=graph_by_shop(rows))
 
 
 store = partial(

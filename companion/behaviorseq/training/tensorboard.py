@@ -30,7 +30,9 @@ class TensorBoard:
 
     def __init__(self, folder: str | Path) -> None:
         if find_spec("tensorboard") is None:
-            raise ImportError("tensorboard is not installed: pip install tensorboard installs it")
+            raise ImportError(
+                'tensorboard is not installed: pip install "behaviorseq[tensorboard]" installs it'
+            )
         self.folder = folder
         self._writer: SummaryWriter | None = None
 

@@ -77,6 +77,19 @@ def test_the_evidence_lower_bound_equals_a_float64_loop(make_log):
         assert ours[1][place].item() == pytest.approx(expected[1], rel=1e-10)
 
 
+def test_the_gradients_of_the_bound_are_those_of_its_differences(make_log):
+    network, bag = net(), bag_of(make_log())
+    names, weights = zip(*network.named_parameters(), strict=True)
+
+    def bound(*changed):
+        torch.manual_seed(3)  # the same noise
+        given = dict(zip(names, changed, strict=True))
+        scores, mean, log_variance = torch.func.functional_call(network, given, (bag,))
+        return bag_cross_entropy(scores, bag) + divergence(mean, log_variance)
+
+    assert torch.autograd.gradcheck(bound, weights)
+
+
 def test_the_divergence_equals_torchs_in_value_and_gradient():
     mean = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)
     log_variance = torch.randn(6, 4, dtype=torch.float64, requires_grad=True)

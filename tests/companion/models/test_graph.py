@@ -11,6 +11,7 @@ from behaviorseq import GCNRec, item_graph
 from behaviorseq.models.graph import (
     Graph,
     GraphConvolution,
+    GraphEncoder,
     decayed_mean,
     normalized,
 )
@@ -95,14 +96,45 @@ def test_item_vectors_equal_the_equation(make_log):
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
 
 
+def faded(x, decay):
+    """Average the vectors of a row up to each place, one after the other."""
+    out = []
+    for place in range(len(x)):
+        weights = [decay ** (place - s) for s in range(place + 1)]
+        out.append(sum(w * x[s] for s, w in enumerate(weights)) / sum(weights))
+    return torch.stack(out)
+
+
+@pytest.mark.parametrize("reader", ["mean", "gru"])
+def test_the_encoder_equals_dense_products_in_value_and_gradient(reader):
+    matrix = in_float64(weighted_graph(9))
+    net = GraphEncoder(9, width=4, layers=2, reader=reader, decay=0.7, dropout=0.0).double()
+    net.graph = Graph(matrix).double()
+    net.graph.weights.copy_(torch.from_numpy(matrix.data))
+    items, mask = torch.tensor([[1, 5, 2, 8], [3, 7, 0, 0]]), torch.tensor([[True] * 4, [True] * 4])
+    mask[1, 2:] = False
+    hat, own, (one, two) = torch.from_numpy(matrix.toarray()), net.items.weight, net.convolutions
+    inside = torch.relu(hat @ (own @ one.weight) + one.bias)
+    vectors = own + hat @ (inside @ two.weight) + two.bias
+    rows = [vectors[row[real]] for row, real in zip(items, mask, strict=True)]
+    states = [faded(x, 0.7) if reader == "mean" else net.recurrent(x[None])[0][0] for x in rows]
+    theirs = torch.cat(states) @ net.out.weight.T + net.out.bias
+    ours = net(items, mask)[mask]
+    torch.testing.assert_close(ours, theirs)
+    direction = torch.randn_like(ours)
+    gradients = [
+        torch.autograd.grad((value * direction).sum(), list(net.parameters()))
+        for value in (ours, theirs)
+    ]
+    for mine, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, other)
+
+
 def test_the_decayed_mean_equals_a_loop_and_needs_no_later_event():
     x = torch.randn(2, 5, 3, dtype=torch.float64)
     for decay in (0.5, 1.0):
         ours = decayed_mean(x, decay)
-        for place in range(5):
-            weights = [decay ** (place - s) for s in range(place + 1)]
-            expected = sum(w * x[:, s] for s, w in enumerate(weights)) / sum(weights)
-            torch.testing.assert_close(ours[:, place], expected)
+        torch.testing.assert_close(ours, torch.stack([faded(row, decay) for row in x]))
 
 
 @pytest.mark.parametrize("reader", ["mean", "gru"])

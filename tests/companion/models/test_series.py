@@ -59,6 +59,13 @@ def test_days_are_read_by_the_equations_of_a_gru():
         h = (1 - keep) * new + keep * h
     state, _ = network(torch.from_numpy(windows).double())
     torch.testing.assert_close(state, h)
+    direction = torch.randn_like(h)
+    gradients = [
+        torch.autograd.grad((value * direction).sum(), list(gru.parameters()))
+        for value in (state, h)
+    ]
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_a_fit_can_be_repeated_and_the_best_epoch_is_kept():

@@ -36,3 +36,15 @@ def test_pairs_are_the_differences_of_their_rows(stored):
         difference = value[pair["first"]] - value[pair["second"]]
         assert pair["difference"] == pytest.approx(difference, abs=2e-5)
         assert pair["low"] <= pair["difference"] <= pair["high"]
+
+
+def test_patient_runs_are_compared_with_the_first_of_them(stored):
+    first, *others = stored["patient"]
+    assert first["family"] == "SASRec, softmax"
+    assert first["against"]["difference"] == 0
+    for row in others:
+        difference = row[METRIC] - first[METRIC]
+        assert row["against"]["difference"] == pytest.approx(difference, abs=2e-5)
+        assert row["against"]["low"] <= difference <= row["against"]["high"]
+    for row in stored["patient"]:
+        assert len(row["by_seed"]) == len(stored["seeds"])

@@ -104,6 +104,16 @@ def test_gbce_without_calibration_is_binary_cross_entropy(tensors):
     same(training.generalised_bce(hidden, weight, targets, drawn), reference, hidden, weight)
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_gbce_draws_its_negatives_and_calibrates(tensors, shared):
+    hidden, weight, targets = tensors
+    torch.manual_seed(3)
+    ours = training.GBCE(negatives=4, t=0.6, shared=shared)(hidden, weight, targets)
+    torch.manual_seed(3)
+    drawn = torch.randint(ITEMS, (4,)) if shared else draw_others(targets, ITEMS, 4)
+    same(ours, gbce_by_loop(hidden, weight, targets, drawn.expand(N, 4), 0.6), hidden, weight)
+
+
 def test_binary_cross_entropy_is_that_of_sasrec(tensors):
     hidden, weight, targets = tensors
     torch.manual_seed(3)

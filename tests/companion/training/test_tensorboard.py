@@ -50,7 +50,7 @@ def test_epochs_are_written_under_their_numbers_over_what_was_there(monkeypatch)
 
 def test_it_says_what_to_install_where_it_is_not(monkeypatch):
     monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
-    with pytest.raises(ImportError, match="pip install tensorboard"):
+    with pytest.raises(ImportError, match=r"behaviorseq\[tensorboard\]"):
         TensorBoard("runs/a")
 
 
