@@ -15,11 +15,12 @@ from behaviorseq.models.reinforcement import (
     TopKReinforce,
     double_q_targets,
     fit_dqn,
+    learn_online,
     returns,
     top_k_multiplier,
 )
 from behaviorseq.models.visits import Steps, VisitNetwork
-from behaviorseq.simulate.topics import TopicEnvironment, TopicVisits, Visits
+from behaviorseq.simulate.topics import TopicEnvironment, TopicVisits, Visits, join
 
 TOPICS, STEPS = 4, 5
 
@@ -190,6 +191,37 @@ def test_it_chooses_for_visits_that_are_under_way(seats: TopicVisits) -> None:
             score = model.scores(alone[:, -1]).detach().numpy()
             assert model.score_visits(seats)[2] == pytest.approx(score[0], abs=1e-5)
         seats.show(chosen)
+
+
+def test_shares_of_values_and_of_a_policy(seats: TopicVisits) -> None:
+    values = SQN(epochs=1).fit(made(100))
+    assert (values.shares(seats) == np.eye(TOPICS)[values(seats)]).all()
+    policy = TopKReinforce(epochs=1).fit(made(100))
+    likely = np.exp(policy.score_visits(seats).astype(float))
+    shares = likely / likely.sum(axis=1, keepdims=True)
+    assert policy.shares(seats) == pytest.approx(shares)
+
+
+def test_learning_online_notes_how_it_chose_and_learns_from_all(seats: TopicVisits) -> None:
+    model = TopKReinforce(epochs=1, least_steps=3)
+    made = learn_online(seats, model, batches=(2, 1, 3), explore=0.2, seed=3)
+    assert [len(part.mask) for part in made] == [12, 6, 18]
+    first, later = made[0], made[2]
+    assert first.chances[first.mask] == pytest.approx(1 / TOPICS)  # nothing is known yet
+    assert later.chances[later.mask].min() >= 0.2 / TOPICS
+    assert len(set(later.chances[later.mask].round(6))) > 2
+    assert len(model.losses) == 3  # one batch of 18 visits an epoch
+    alone = TopKReinforce(epochs=1, least_steps=3).fit(join(made[:2]))
+    assert torch.equal(alone.network.policy.weight, model.network.policy.weight)
+
+
+def test_learning_online_finds_what_is_clicked(seats: TopicVisits) -> None:
+    shop: Any = seats.shop
+    many = TopicVisits(shop, shop.log().events, n_seats=100, boredom=0.3, patience=10)
+    model = SQN(epochs=5, least_steps=60, copy_every=10, learning_rate=0.01)
+    made = learn_online(many, model, batches=(2, 4), explore=0.1, seed=0)
+    clicks = [part.clicks.sum() / len(part.mask) for part in made]
+    assert clicks[1] > 1.2 * clicks[0]
 
 
 def test_same_seed_same_model() -> None:
