@@ -7,8 +7,8 @@ days. ``rows``: visits in the world of ``reinforcement.json`` (boredom 0.3, pati
 steps), 125 at a time. ``greedy``, ``SQN`` and ``REINFORCE`` show topics by chance to the first 125
 visitors, and learn anew when 125, 250, 500 and 1,000 have been served, 150 steps of training or 10
 epochs in batches of 64; a tenth of their choices is made by chance, with known probabilities.
-``greedy`` is ``SQN`` with discount 0. ``DQN`` (stable-baselines3) learns all the time, one visitor at a time; its chance
-choices fall from all to a twentieth over the first half of its steps. ``clicks`` are those of a
+``greedy`` is ``SQN`` with discount 0. ``DQN`` (stable-baselines3) learns all the time, one visitor
+at a time; its chance choices fall from all to a twentieth over the first half of its steps. ``clicks`` are those of a
 visit in each batch, mean over the worlds, ``by_seed`` those of each world, ``regret`` the clicks
 fewer than the oracle that looks ahead had in as many visits, summed. Nothing was tuned for this.
 ``bandits``: single choices without boredom, 500 rounds of 200 visitors; arms are the most popular
