@@ -8,16 +8,16 @@ steps), 125 at a time. ``greedy``, ``SQN`` and ``REINFORCE`` show topics by chan
 visitors, and learn anew when 125, 250, 500 and 1,000 have been served, 150 steps of training or 10
 epochs in batches of 64; a tenth of their choices is made by chance, with known probabilities.
 ``greedy`` is ``SQN`` with discount 0. ``DQN`` (stable-baselines3) learns all the time, one visitor
-at a time; its chance choices fall from all to a twentieth over the first half of its steps. ``clicks`` are those of a
-visit in each batch, mean over the worlds, ``by_seed`` those of each world, ``regret`` the clicks
-fewer than the oracle that looks ahead had in as many visits, summed. Nothing was tuned for this.
-``bandits``: single choices without boredom, 500 rounds of 200 visitors; arms are the most popular
-items of the topics, the context is the topic that a user clicked most in the log; regret is
-counted against the best arm of each such group. ``exponent`` is that of regret over time, fitted
-in each world, with Student's interval over the worlds. ``pages``: single pages of three topics,
-without boredom, learned from 4,000 impressions of one topic each under the same mixed policy as
-in ``reinforcement.json``; the three topics with the highest scores are shown, ``any`` is the true
-chance that something on the page is clicked, ``clicks`` the expected clicks.
+at a time; its chance choices fall from all to a twentieth over the first half of its steps.
+``clicks`` are those of a visit in each batch, mean over the worlds, ``by_seed`` those of each
+world, ``regret`` the clicks fewer than the oracle that looks ahead had in as many visits, summed.
+Nothing was tuned for this. ``bandits``: single choices without boredom, 500 rounds of 200 visitors;
+arms are the most popular items of the topics, the context is the topic that a user clicked most in
+the log; regret is counted against the best arm of each such group. ``exponent`` is that of regret
+over time, fitted in each world, with Student's interval over the worlds. ``pages``: single pages of
+three topics, without boredom, learned from 4,000 impressions of one topic each under the same mixed
+policy as in ``reinforcement.json``; the three topics with the highest scores are shown, ``any`` is
+the true chance that something on the page is clicked, ``clicks`` the expected clicks.
 """
 
 from __future__ import annotations
