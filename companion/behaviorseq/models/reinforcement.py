@@ -123,8 +123,8 @@ class SQN(VisitModel):
     References
     ----------
     Xin, Karatzoglou, Arapakis and Jose, Self-supervised reinforcement learning for recommender
-    systems, SIGIR 2020, arXiv:2006.05779. There logs hold only what was clicked or bought; here
-    they hold what was shown too.
+    systems, SIGIR 2020, arXiv:2006.05779. There logs hold only what was clicked or bought, and two
+    networks are the target in turn; here logs hold what was shown too, and an older copy is.
     """
 
     supervised: float = 1.0
