@@ -110,6 +110,53 @@ def test_reinforce_gradient_against_a_float64_loop() -> None:
     assert found[0].numpy() == pytest.approx(wanted, abs=1e-5)
 
 
+def test_sqn_loss_and_gradient_against_a_float64_loop() -> None:
+    """The loss by hand, and the gradient of both heads by finite differences of it."""
+    visits, model = made(5, seed=8), SQN(discount=0.7, supervised=0.4, width=6, copy_every=2)
+    torch.manual_seed(2)
+    model.network = VisitNetwork(TOPICS, 6)
+    model.begin()
+    steps, read = Steps.of(visits), _read(visits)
+    model.loss(steps)  # from here on the target is a copy
+    older = model.network.value(model.network(*read))[..., 0].detach().double().numpy()
+    with torch.no_grad():
+        model.network.value.weight += 0.5  # and the network has moved on
+    loss = model.loss(steps)
+    loss.backward()
+    states = model.network(*read).detach().double().numpy()
+    heads = {
+        name: getattr(model.network, name).weight.detach().double().numpy()[0]
+        for name in ("value", "policy")
+    }
+    bias = {name: getattr(model.network, name).bias.item() for name in heads}
+    best = (states @ heads["value"] + bias["value"]).argmax(axis=2)
+
+    def by_hand(value: np.ndarray, policy: np.ndarray) -> float:
+        error, n, surprise, clicks = 0.0, 0, 0.0, 0
+        for i, t in zip(*np.nonzero(visits.mask), strict=True):
+            wanted, shown = visits.clicks[i, t], visits.topics[i, t]
+            if t + 1 < STEPS and visits.mask[i, t + 1]:
+                wanted += 0.7 * older[i, t + 1, best[i, t + 1]]
+            error += (states[i, t, shown] @ value + bias["value"] - wanted) ** 2
+            n += 1
+            if visits.clicks[i, t]:
+                logits = states[i, t] @ policy + bias["policy"]
+                surprise += np.log(np.exp(logits).sum()) - logits[shown]
+                clicks += 1
+        return float(error / n + 0.4 * surprise / clicks)
+
+    assert float(loss) == pytest.approx(by_hand(**heads), rel=1e-5)
+    for name in heads:
+        found = getattr(model.network, name).weight.grad[0].numpy()
+        for place in range(6):
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = {key: weight.copy() for key, weight in heads.items()}
+                moved[name][place] += step
+                ends.append(by_hand(**moved))
+            assert found[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-5)
+
+
 @pytest.mark.parametrize("head", ["value", "policy"])
 def test_sqn_learns_what_is_clicked(head: Any) -> None:
     model = SQN(head=head, discount=0.0, epochs=15, learning_rate=0.01).fit(made(600))
