@@ -139,15 +139,10 @@ class SQN(VisitModel):
 
     def loss(self, steps: Steps) -> Tensor:
         """Give the squared error of values plus the cross-entropy of clicks."""
-        if self._seen % self.copy_every == 0:
-            self._target.load_state_dict(self.network.state_dict())
-        self._seen += 1
         read = (steps.past, steps.topics, steps.clicks)
         states = self.network(*read)
         values = self.network.value(states)[..., 0]  # (n, steps + 1, n_topics)
-        with torch.no_grad():
-            older = self._target.value(self._target(*read))[..., 0]
-        wanted = double_q_targets(steps.clicks, steps.mask, values, older, self.discount)
+        wanted = self._wanted(steps, values) if self.discount > 0 else steps.clicks
         chosen = values[:, :-1].gather(2, steps.topics[:, :, None])[:, :, 0]
         error = ((chosen - wanted)[steps.mask] ** 2).mean()
         clicked = steps.mask & (steps.clicks > 0)
@@ -156,6 +151,15 @@ class SQN(VisitModel):
         logits = self.network.policy(states[:, :-1][clicked])[..., 0]
         more = F.cross_entropy(logits, steps.topics[clicked])
         return torch.as_tensor(error + self.supervised * more)
+
+    def _wanted(self, steps: Steps, values: Tensor) -> Tensor:
+        """Give the targets, by a target network that is renewed now and then."""
+        if self._seen % self.copy_every == 0:
+            self._target.load_state_dict(self.network.state_dict())
+        self._seen += 1
+        with torch.no_grad():
+            older = self._target.value(self._target(steps.past, steps.topics, steps.clicks))
+        return double_q_targets(steps.clicks, steps.mask, values, older[..., 0], self.discount)
 
     def scores(self, states: Tensor) -> Tensor:
         """Give what the chosen head says."""

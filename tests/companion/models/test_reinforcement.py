@@ -145,7 +145,7 @@ def test_sqn_loss_and_gradient_against_a_float64_loop() -> None:
                 clicks += 1
         return float(error / n + 0.4 * surprise / clicks)
 
-    assert float(loss) == pytest.approx(by_hand(**heads), rel=1e-5)
+    assert loss.item() == pytest.approx(by_hand(**heads), rel=1e-5)
     for name in heads:
         found = getattr(model.network, name).weight.grad[0].numpy()
         for place in range(6):
