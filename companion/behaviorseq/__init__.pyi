@@ -85,6 +85,7 @@ from .models import UserFrequency as UserFrequency
 from .models import UserKNN as UserKNN
 from .models import WindowClassifier as WindowClassifier
 from .models import fit_dqn as fit_dqn
+from .models import learn_online as learn_online
 from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source

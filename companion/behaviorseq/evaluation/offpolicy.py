@@ -251,7 +251,7 @@ def tuned_shrinkage(
     predicted: ArrayLike,
     *,
     choices: Sequence[float] = SHRINKAGES,
-    delta: float = 0.1,
+    delta: float = 0.05,
 ) -> float:
     r"""Choose the shrinkage of :func:`doubly_robust` from the log alone, by SLOPE.
 
@@ -265,7 +265,7 @@ def tuned_shrinkage(
     choices : sequence of float
         The values to choose from.
     delta : float
-        Chance that an interval misses on one side.
+        Chance that an interval misses on one side, between 0 and 1.
 
     Returns
     -------

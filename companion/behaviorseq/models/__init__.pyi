@@ -35,6 +35,7 @@ from .recurrent import LSTMRec as LSTMRec
 from .reinforcement import SQN as SQN
 from .reinforcement import TopKReinforce as TopKReinforce
 from .reinforcement import fit_dqn as fit_dqn
+from .reinforcement import learn_online as learn_online
 from .sequence_autoencoder import SequenceVAE as SequenceVAE
 from .series import WindowClassifier as WindowClassifier
 from .session_graph import SRGNN as SRGNN

@@ -125,7 +125,8 @@ class LinearBandit(ABC):
                 f"{shown.shape} and {gained.shape}"
             )
         if len(shown) and (shown.min() < 0 or shown.max() >= self.n_arms):
-            raise ValueError(f"arms must be from 0 to {self.n_arms - 1}, got {shown.max()}")
+            wrong = shown[(shown < 0) | (shown >= self.n_arms)][0]
+            raise ValueError(f"arms must be from 0 to {self.n_arms - 1}, got {wrong}")
         mine = np.eye(self.n_arms)[shown]  # (n_users, n_arms)
         parts = (mine[:, :, None] * x[:, None, :]).reshape(len(x), -1)  # x where the arm is
         self._precision += (parts.T @ x).reshape(self._precision.shape)

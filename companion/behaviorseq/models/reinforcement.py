@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch.nn import functional as F  # noqa: N812 - the name that PyTorch's users know
 
 from behaviorseq.arguments import whole
@@ -18,12 +19,13 @@ from behaviorseq.models.visits import Steps, VisitModel, VisitNetwork
 from behaviorseq.optional import optional
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    import gymnasium as gym
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from behaviorseq.simulate.topics import TopicEnvironment, TopicVisits
+    from behaviorseq.simulate.topics import TopicVisits, Visits
 
 
 def double_q_targets(
@@ -88,7 +90,7 @@ def top_k_multiplier(chances: Tensor, k: int) -> Tensor:
     References
     ----------
     Chen, Beutel, Covington, Jain, Belletti and Chi, Top-K off-policy correction for a REINFORCE
-    recommender system, WSDM 2019, arXiv:1812.02353, equation 6.
+    recommender system, WSDM 2019, arXiv:1812.02353, equation 7.
 
     Examples
     --------
@@ -121,8 +123,8 @@ class SQN(VisitModel):
     References
     ----------
     Xin, Karatzoglou, Arapakis and Jose, Self-supervised reinforcement learning for recommender
-    systems, SIGIR 2020, arXiv:2006.05779. There logs hold only what was clicked or bought; here
-    they hold what was shown too.
+    systems, SIGIR 2020, arXiv:2006.05779. There logs hold only what was clicked or bought, and two
+    networks are the target in turn; here logs hold what was shown too, and an older copy is.
     """
 
     supervised: float = 1.0
@@ -137,15 +139,10 @@ class SQN(VisitModel):
 
     def loss(self, steps: Steps) -> Tensor:
         """Give the squared error of values plus the cross-entropy of clicks."""
-        if self._seen % self.copy_every == 0:
-            self._target.load_state_dict(self.network.state_dict())
-        self._seen += 1
         read = (steps.past, steps.topics, steps.clicks)
         states = self.network(*read)
         values = self.network.value(states)[..., 0]  # (n, steps + 1, n_topics)
-        with torch.no_grad():
-            older = self._target.value(self._target(*read))[..., 0]
-        wanted = double_q_targets(steps.clicks, steps.mask, values, older, self.discount)
+        wanted = self._wanted(steps, values) if self.discount > 0 else steps.clicks
         chosen = values[:, :-1].gather(2, steps.topics[:, :, None])[:, :, 0]
         error = ((chosen - wanted)[steps.mask] ** 2).mean()
         clicked = steps.mask & (steps.clicks > 0)
@@ -154,6 +151,15 @@ class SQN(VisitModel):
         logits = self.network.policy(states[:, :-1][clicked])[..., 0]
         more = F.cross_entropy(logits, steps.topics[clicked])
         return torch.as_tensor(error + self.supervised * more)
+
+    def _wanted(self, steps: Steps, values: Tensor) -> Tensor:
+        """Give the targets, by a target network that is renewed now and then."""
+        if self._seen % self.copy_every == 0:
+            self._target.load_state_dict(self.network.state_dict())
+        self._seen += 1
+        with torch.no_grad():
+            older = self._target.value(self._target(steps.past, steps.topics, steps.clicks))
+        return double_q_targets(steps.clicks, steps.mask, values, older[..., 0], self.discount)
 
     def scores(self, states: Tensor) -> Tensor:
         """Give what the chosen head says."""
@@ -183,7 +189,8 @@ class TopKReinforce(VisitModel):
 
     References
     ----------
-    Chen et al., arXiv:1812.02353; there :math:`\beta` is estimated, here the log knows it.
+    Chen et al., arXiv:1812.02353, equations 3, 6 and 8. There :math:`\beta` is estimated, and steps
+    without a reward are left out; here the log knows it, and the baseline makes them count.
     """
 
     k: int = 1
@@ -207,16 +214,73 @@ class TopKReinforce(VisitModel):
         """Give the logits of the policy."""
         return torch.as_tensor(self.network.policy(states)[..., 0])
 
+    def shares(self, visits: TopicVisits) -> NDArray[np.float64]:
+        """Give the policy's probability of each topic on each seat, shape (n_seats, n_topics)."""
+        return np.asarray(softmax(self.score_visits(visits).astype(np.float64), axis=1))
+
+
+def learn_online(
+    visits: TopicVisits,
+    model: VisitModel,
+    *,
+    batches: Sequence[int] = (1, 1, 2, 4, 8),
+    explore: float = 0.1,
+    seed: int = 0,
+) -> list[Visits]:
+    """Let a model choose for visitors, and learn from all so far after each batch of them.
+
+    The first batch is shown topics by chance. From then on ``explore`` of the choices are made by
+    chance, and the others as the model would (``shares``). The probabilities are noted, so that a
+    correction for the policies of before is possible.
+
+    Parameters
+    ----------
+    visits : TopicVisits
+        Where it learns; users come by chance.
+    model : VisitModel
+        What learns, anew after each batch but the last.
+    batches : sequence of int
+        How often all seats are filled in each batch.
+    explore : float
+        Share of the choices that are made by chance, 0 to 1.
+    seed : int
+        Of users, choices, and what visitors do.
+
+    Returns
+    -------
+    list of Visits
+        What happened in each batch.
+
+    Raises
+    ------
+    ValueError
+        If a batch is no whole number of 1 or more, or ``explore`` is out of range.
+    """
+    from behaviorseq.simulate.topics import Mixture, join, play  # they need an optional library
+
+    made: list[Visits] = []
+    rng = np.random.default_rng(seed)
+    policy = Mixture(chance=1.0, seed=seed)
+    visits.environment.reset(seed=seed)
+    for number, times in enumerate(batches):
+        if made:
+            likes = model.fit(join(made)).shares
+            policy = Mixture(chance=explore, likes=likes, seed=seed + number)
+        users = rng.integers(0, visits.shop.n_users, (whole("batches", times, 1), visits.n_seats))
+        made.append(join([play(visits, policy, each) for each in users]))
+    return made
+
 
 def fit_dqn(
-    environment: TopicEnvironment, *, steps: int, seed: int = 0, **options: Any
+    environment: gym.Env[Any, Any], *, steps: int, seed: int = 0, **options: Any
 ) -> Callable[[TopicVisits], NDArray[np.int64]]:
     """Train stable-baselines3's DQN online, and give its greedy policy for many seats.
 
     Parameters
     ----------
-    environment : TopicEnvironment
-        Where it learns, one visitor at a time.
+    environment : gymnasium.Env
+        Where it learns, one visitor at a time: a
+        :class:`~behaviorseq.simulate.topics.TopicEnvironment`, or a wrapper of one.
     steps : int
         Items shown in training.
     seed : int

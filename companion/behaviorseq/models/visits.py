@@ -117,6 +117,8 @@ class VisitModel(ABC):
         What a click one step later is worth, 0 to 1.
     epochs, batch_size : int
         How often all visits are seen, and how many at a time.
+    least_steps : int
+        Steps of training at least: with few visits there are more epochs.
     learning_rate : float
         Of Adam.
     seed : int
@@ -134,6 +136,7 @@ class VisitModel(ABC):
     discount: float = 0.95
     epochs: int = 10
     batch_size: int = 128
+    least_steps: int = 0
     learning_rate: float = 0.003
     seed: int = 0
     network: VisitNetwork = field(init=False, repr=False)
@@ -143,6 +146,7 @@ class VisitModel(ABC):
         """Check the ranges."""
         for name in ("width", "epochs", "batch_size"):
             whole(name, getattr(self, name), 1)
+        whole("least_steps", self.least_steps, 0)
         number("discount", self.discount, 0, 1)
 
     @abstractmethod
@@ -180,7 +184,9 @@ class VisitModel(ABC):
             self.network = VisitNetwork(visits.past.shape[1], self.width)
             self.begin()
             optimiser = torch.optim.Adam(self.network.parameters(), lr=self.learning_rate)
-            self.losses = [self._epoch(data, optimiser) for _ in range(self.epochs)]
+            batches = -(-len(data.past) // self.batch_size)
+            epochs = max(self.epochs, -(-self.least_steps // batches))
+            self.losses = [self._epoch(data, optimiser) for _ in range(epochs)]
         return self
 
     def _epoch(self, data: Steps, optimiser: torch.optim.Optimizer) -> float:
@@ -209,3 +215,13 @@ class VisitModel(ABC):
     def __call__(self, visits: TopicVisits) -> NDArray[np.int64]:
         """Choose the topic with the highest score on each seat, shape (n_seats,)."""
         return np.asarray(self.score_visits(visits).argmax(axis=1))
+
+    def shares(self, visits: TopicVisits) -> NDArray[np.float64]:
+        """Give the probability of each topic on each seat, all on the one with the highest score.
+
+        Returns
+        -------
+        NDArray[float64]
+            Shape (n_seats, n_topics).
+        """
+        return np.eye(visits.n_topics)[self(visits)]

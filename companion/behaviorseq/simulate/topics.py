@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 import numpy as np
 
-from behaviorseq.arguments import number, whole
+from behaviorseq.arguments import number, require, whole
 
 from .shop_audience import LEAVE, LEAVE_AFTER_CLICK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -256,12 +256,15 @@ def play(visits: TopicVisits, policy: Policy, users: NDArray[Any]) -> Visits:
 
 
 class Mixture:
-    """A policy for logs: chance, popularity and the user's past, mixed, with known probabilities.
+    """A policy for logs: choices by chance and others, mixed, with known probabilities.
 
     Parameters
     ----------
     chance : float
         Share of the choices that are made by chance, 0 to 1: so large, and no topic is unseen.
+    likes : callable, optional
+        Gets visits, gives with which probabilities the other choices are made, shape
+        (n_seats, n_topics); by default popularity and the user's past, half each.
     seed : int
         Of the draws.
 
@@ -271,14 +274,19 @@ class Mixture:
         The probability of each topic chosen in the last call.
     """
 
-    def __init__(self, *, chance: float = 0.5, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        chance: float = 0.5,
+        likes: Callable[[TopicVisits], Floats] | None = None,
+        seed: int = 0,
+    ) -> None:
         self.chance, self.rng = number("chance", chance, 0, 1), np.random.default_rng(seed)
+        self.likes = likes or _popular_and_past
 
     def __call__(self, visits: TopicVisits) -> Ints:
         """Draw a topic for each seat, shape (n_seats,)."""
-        liked = (visits.past + visits.popularity) / 2
-        liked /= liked.sum(axis=1, keepdims=True)
-        likely = self.chance / visits.n_topics + (1 - self.chance) * liked
+        likely = self.chance / visits.n_topics + (1 - self.chance) * self.likes(visits)
         drawn = (likely.cumsum(axis=1) < self.rng.random((len(likely), 1))).sum(axis=1)
         topics = np.minimum(drawn, visits.n_topics - 1)
         self.chances = likely[np.arange(len(likely)), topics]
@@ -305,23 +313,49 @@ def play_again(
         All users' first visits, then all second ones, and so on.
     """
     visits.environment.reset(seed=seed)
-    made = [play(visits, policy, users) for _ in range(whole("times", times, 1))]
-    longest = max(part.mask.shape[1] for part in made)
+    return join([play(visits, policy, users) for _ in range(whole("times", times, 1))])
+
+
+def join(parts: Sequence[Visits]) -> Visits:
+    """Put visits after one another, padded to the longest.
+
+    Parameters
+    ----------
+    parts : sequence of Visits
+        One or more.
+
+    Returns
+    -------
+    Visits
+        All of them, in order.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    require("parts", list(parts), len(parts) > 0, "one or more")
+    longest = max(part.mask.shape[1] for part in parts)
 
     def joined(name: str, fill: float = 0) -> Any:
-        short = [(getattr(part, name), longest - part.mask.shape[1]) for part in made]
+        short = [(getattr(part, name), longest - part.mask.shape[1]) for part in parts]
         return np.concatenate(
             [np.pad(a, ((0, 0), (0, gap)), constant_values=fill) for a, gap in short]
         )
 
     return Visits(
-        np.concatenate([part.users for part in made]),
-        np.concatenate([part.past for part in made]),
+        np.concatenate([part.users for part in parts]),
+        np.concatenate([part.past for part in parts]),
         joined("topics"),
         joined("clicks"),
         joined("chances", 1),
         joined("mask"),
     )
+
+
+def _popular_and_past(visits: TopicVisits) -> Floats:
+    liked = visits.past + visits.popularity
+    return np.asarray(liked / liked.sum(axis=1, keepdims=True))
 
 
 def _most_popular_first(leaf: Ints, counts: Ints, n_topics: int) -> Ints:

@@ -152,13 +152,26 @@ def test_gamma_interval_of_equal_weights_is_exact() -> None:
         assert high * 10_000 == pytest.approx(exact[1])
 
 
+def test_gamma_interval_of_other_estimators_is_divided_or_moved() -> None:
+    value, low, high = gamma_interval(LOG, POLICY)
+    mean_weight = (2 + 2 / 3 + 2 / 3 + 2) / 4
+    divided = gamma_interval(LOG, POLICY, snipw(LOG, POLICY))
+    assert divided == pytest.approx((value / mean_weight, low / mean_weight, high / mean_weight))
+    terms = doubly_robust(LOG, POLICY, MODEL)
+    added = 0.3 - (2 * 0.4 + 2 / 3 * 0.2 + 2 / 3 * 0.2 + 2 * 0.4) / 4
+    moved = (value + added, low + added, high + added)
+    assert gamma_interval(LOG, POLICY, terms) == pytest.approx(moved)
+    with pytest.raises(ValueError, match="the number of terms must be 4, got 3"):
+        gamma_interval(LOG, POLICY, Terms(np.ones(3), np.ones(3)))
+
+
 def test_with_few_clicks_the_gamma_interval_holds_where_others_do_not() -> None:
     """About ten clicks with unequal weights, in 600 logs."""
     rng = np.random.default_rng(0)
-    kinds, truth, held = np.array([0.2, 1, 6]), 0.0, {"normal": 0, "bootstrap": 0, "gamma": 0}
-    rate, n = np.array([0.008, 0.004, 0.002]), 2000
+    kinds, rate, n = np.array([0.2, 1, 6]), np.array([0.008, 0.004, 0.002]), 2000
     policy = np.tile(kinds / kinds.sum(), (n, 1))
-    truth = float(policy[0] @ rate)
+    truth, held = float(policy[0] @ rate), dict.fromkeys(("normal", "bootstrap"), 0)
+    held |= dict.fromkeys(("ipw", "snipw", "dr"), 0)
     for seed in range(600):
         actions = rng.integers(0, 3, n)
         log = BanditLog(actions, rng.random(n) < rate[actions], np.full(n, 1 / 3), 3)
@@ -166,11 +179,13 @@ def test_with_few_clicks_the_gamma_interval_holds_where_others_do_not() -> None:
         found = {
             "normal": normal_interval(terms),
             "bootstrap": resampled_interval(terms, n_bootstrap=300, seed=seed),
-            "gamma": gamma_interval(log, policy),
+            "ipw": gamma_interval(log, policy),
+            "snipw": gamma_interval(log, policy, snipw(log, policy)),
+            "dr": gamma_interval(log, policy, doubly_robust(log, policy, np.full((n, 3), 0.004))),
         }
         for name, interval in found.items():
             held[name] += interval.low <= truth <= interval.high
-    assert held["gamma"] / 600 >= 0.95
+    assert min(held[name] for name in ("ipw", "snipw", "dr")) / 600 >= 0.95
     assert held["normal"] / 600 < 0.93
     assert held["bootstrap"] / 600 < 0.93
 

@@ -29,3 +29,17 @@ def test_coverage_adds_up(stored):
         assert 0 <= row["coverage"] <= 1
         assert row["coverage"] + row["truth_below"] <= 1
         assert row["width"] > 0
+
+
+def test_with_the_random_numbers_of_the_pipeline_the_printed_table_comes_out(stored):
+    for row in stored["rows"]:
+        assert row["repeated"] == pytest.approx(row["published"], rel=0.002)
+        assert row["repeated_std"] == pytest.approx(row["published_std"], rel=0.003)
+
+
+def test_gamma_intervals_keep_their_word(stored):
+    kept = {
+        (r["policy"], r["estimator"]): r for r in stored["coverage"] if r["interval"] == "gamma"
+    }
+    assert len(kept) == 6
+    assert all(row["coverage"] >= 0.95 for row in kept.values())

@@ -100,6 +100,8 @@ def test_errors() -> None:
         bandit.select([[1, 2, 3]])
     with pytest.raises(ValueError, match="arms must be from 0 to 2, got 3"):
         bandit.update([[1, 2]], [3], [1])
+    with pytest.raises(ValueError, match="arms must be from 0 to 2, got -1"):
+        bandit.update([[1, 2], [1, 2]], [1, -1], [1, 1])
     with pytest.raises(ValueError, match="as many arms and rewards"):
         bandit.update([[1, 2]], [1, 1], [1])
     with pytest.raises(ValueError, match="epsilon must be a number from 0 to 1"):

@@ -15,11 +15,12 @@ from behaviorseq.models.reinforcement import (
     TopKReinforce,
     double_q_targets,
     fit_dqn,
+    learn_online,
     returns,
     top_k_multiplier,
 )
 from behaviorseq.models.visits import Steps, VisitNetwork
-from behaviorseq.simulate.topics import TopicEnvironment, TopicVisits, Visits
+from behaviorseq.simulate.topics import TopicEnvironment, TopicVisits, Visits, join
 
 TOPICS, STEPS = 4, 5
 
@@ -109,6 +110,53 @@ def test_reinforce_gradient_against_a_float64_loop() -> None:
     assert found[0].numpy() == pytest.approx(wanted, abs=1e-5)
 
 
+def test_sqn_loss_and_gradient_against_a_float64_loop() -> None:
+    """The loss by hand, and the gradient of both heads by finite differences of it."""
+    visits, model = made(5, seed=8), SQN(discount=0.7, supervised=0.4, width=6, copy_every=2)
+    torch.manual_seed(2)
+    model.network = VisitNetwork(TOPICS, 6)
+    model.begin()
+    steps, read = Steps.of(visits), _read(visits)
+    model.loss(steps)  # from here on the target is a copy
+    older = model.network.value(model.network(*read))[..., 0].detach().double().numpy()
+    with torch.no_grad():
+        model.network.value.weight += 0.5  # and the network has moved on
+    loss = model.loss(steps)
+    loss.backward()
+    states = model.network(*read).detach().double().numpy()
+    heads = {
+        name: getattr(model.network, name).weight.detach().double().numpy()[0]
+        for name in ("value", "policy")
+    }
+    bias = {name: getattr(model.network, name).bias.item() for name in heads}
+    best = (states @ heads["value"] + bias["value"]).argmax(axis=2)
+
+    def by_hand(value: np.ndarray, policy: np.ndarray) -> float:
+        error, n, surprise, clicks = 0.0, 0, 0.0, 0
+        for i, t in zip(*np.nonzero(visits.mask), strict=True):
+            wanted, shown = visits.clicks[i, t], visits.topics[i, t]
+            if t + 1 < STEPS and visits.mask[i, t + 1]:
+                wanted += 0.7 * older[i, t + 1, best[i, t + 1]]
+            error += (states[i, t, shown] @ value + bias["value"] - wanted) ** 2
+            n += 1
+            if visits.clicks[i, t]:
+                logits = states[i, t] @ policy + bias["policy"]
+                surprise += np.log(np.exp(logits).sum()) - logits[shown]
+                clicks += 1
+        return float(error / n + 0.4 * surprise / clicks)
+
+    assert loss.item() == pytest.approx(by_hand(**heads), rel=1e-5)
+    for name in heads:
+        found = getattr(model.network, name).weight.grad[0].numpy()
+        for place in range(6):
+            ends = []
+            for step in (1e-5, -1e-5):
+                moved = {key: weight.copy() for key, weight in heads.items()}
+                moved[name][place] += step
+                ends.append(by_hand(**moved))
+            assert found[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-5)
+
+
 @pytest.mark.parametrize("head", ["value", "policy"])
 def test_sqn_learns_what_is_clicked(head: Any) -> None:
     model = SQN(head=head, discount=0.0, epochs=15, learning_rate=0.01).fit(made(600))
@@ -190,6 +238,37 @@ def test_it_chooses_for_visits_that_are_under_way(seats: TopicVisits) -> None:
             score = model.scores(alone[:, -1]).detach().numpy()
             assert model.score_visits(seats)[2] == pytest.approx(score[0], abs=1e-5)
         seats.show(chosen)
+
+
+def test_shares_of_values_and_of_a_policy(seats: TopicVisits) -> None:
+    values = SQN(epochs=1).fit(made(100))
+    assert (values.shares(seats) == np.eye(TOPICS)[values(seats)]).all()
+    policy = TopKReinforce(epochs=1).fit(made(100))
+    likely = np.exp(policy.score_visits(seats).astype(float))
+    shares = likely / likely.sum(axis=1, keepdims=True)
+    assert policy.shares(seats) == pytest.approx(shares)
+
+
+def test_learning_online_notes_how_it_chose_and_learns_from_all(seats: TopicVisits) -> None:
+    model = TopKReinforce(epochs=1, least_steps=3)
+    made = learn_online(seats, model, batches=(2, 1, 3), explore=0.2, seed=3)
+    assert [len(part.mask) for part in made] == [12, 6, 18]
+    first, later = made[0], made[2]
+    assert first.chances[first.mask] == pytest.approx(1 / TOPICS)  # nothing is known yet
+    assert later.chances[later.mask].min() >= 0.2 / TOPICS
+    assert len(set(later.chances[later.mask].round(6))) > 2
+    assert len(model.losses) == 3  # one batch of 18 visits an epoch
+    alone = TopKReinforce(epochs=1, least_steps=3).fit(join(made[:2]))
+    assert torch.equal(alone.network.policy.weight, model.network.policy.weight)
+
+
+def test_learning_online_finds_what_is_clicked(seats: TopicVisits) -> None:
+    shop: Any = seats.shop
+    many = TopicVisits(shop, shop.log().events, n_seats=100, boredom=0.3, patience=10)
+    model = SQN(epochs=5, least_steps=60, copy_every=10, learning_rate=0.01)
+    made = learn_online(many, model, batches=(2, 4), explore=0.1, seed=0)
+    clicks = [part.clicks.sum() / len(part.mask) for part in made]
+    assert clicks[1] > 1.2 * clicks[0]
 
 
 def test_same_seed_same_model() -> None:

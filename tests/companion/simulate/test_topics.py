@@ -12,6 +12,8 @@ from behaviorseq.simulate.topics import (
     Mixture,
     TopicEnvironment,
     TopicVisits,
+    Visits,
+    join,
     play,
     play_again,
 )
@@ -99,6 +101,32 @@ def test_mixture_draws_with_its_probabilities(shop: Any) -> None:
     likely = 0.4 / 6 + 0.6 * liked
     assert mixture.chances == pytest.approx(likely[np.arange(8000), topics])
     assert np.bincount(topics, minlength=6) / 8000 == pytest.approx(likely.mean(axis=0), abs=0.02)
+
+
+def test_mixture_of_other_likes(shop: Any) -> None:
+    world, events = shop
+    visits = TopicVisits(world, events, n_seats=4000, seed=0)
+    mixture = Mixture(chance=0.3, likes=lambda v: np.tile(np.eye(6)[4], (v.n_seats, 1)), seed=1)
+    topics = mixture(visits)
+    assert mixture.chances == pytest.approx(np.where(topics == 4, 0.05 + 0.7, 0.05))
+    assert (topics == 4).mean() == pytest.approx(0.75, abs=0.03)
+
+
+def test_joining_pads_to_the_longest() -> None:
+    def made(steps: int, value: int) -> Visits:
+        shape = (2, steps)
+        whole = np.full(shape, value)
+        ones = np.ones(shape)
+        return Visits(np.array([value, 0]), np.ones((2, 3)), whole, ones, ones / 2, ones > 0)
+
+    both = join([made(2, 5), made(3, 7)])
+    assert both.users.tolist() == [5, 0, 7, 0]
+    assert both.topics.tolist() == [[5, 5, 0]] * 2 + [[7, 7, 7]] * 2
+    assert both.clicks[:, 2].tolist() == [0, 0, 1, 1]
+    assert both.chances[:, 2].tolist() == [1, 1, 0.5, 0.5]
+    assert both.mask[:, 2].tolist() == [False, False, True, True]
+    with pytest.raises(ValueError, match="parts must be one or more"):
+        join([])
 
 
 def test_playing_again_joins_visits(shop: Any) -> None:
