@@ -14,8 +14,8 @@ the history of a test target holds them too. All items are ranked, those of the 
 where the log has no repetitions. Settings, and the epoch whose weights are kept, are chosen by
 NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed. Each
 run ranks the test targets as well; the choice does not read them. One thread. A model that takes
-more than half an hour of processor time gets one seed, and so does one without chance. A row with a seed is one
-run; its intervals are over users, not over seeds.
+more than half an hour of processor time gets one seed, and so does one without chance. A row with a
+seed is one run; its intervals are over users, not over seeds.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ LOGS = {
 
 
 def network(
-    kind: type[SequenceNetwork], decay: float, epochs: int = 40, **options: Any
+    kind: type[SequenceNetwork], decay: float, epochs: int = 40, rate: float = 3e-3, **options: Any
 ) -> SequenceNetwork:
     """Make a network; the schedule falls to 0 with the last epoch."""
     training = Training(
         epochs=epochs,
-        learning_rate=3e-3,
+        learning_rate=rate,
         weight_decay=decay,
         schedule="cosine",
         warmup=0.05,
@@ -130,7 +130,10 @@ MODELS: dict[str, list[Recommender]] = {
     "SASRec, one negative": [
         network(SASRec, d, loss=BinaryCrossEntropy()) for d in (0.1, 0.3, 0.5)
     ],
-    "SASRec, gBCE": [network(SASRec, d, loss=GBCE(512, shared=True)) for d in (0.1, 0.3, 0.5)],
+    "SASRec, gBCE": [
+        network(SASRec, d, loss=GBCE(512, shared=True), rate=r)
+        for r, d in ((3e-3, 0.1), (3e-3, 0.3), (1e-3, 0.1), (1e-3, 0.3))
+    ],
     "SASRec, sampled softmax": [network(SASRec, d) for d in (0.1, 0.3, 0.5)],
     "SASRec, softmax": [network(SASRec, d, loss=FullSoftmax()) for d in (0.3, 0.5)],
     "eSASRec": [network(ESASRec, d, layers=n) for d in (0.3, 0.5) for n in (1, 2)],
