@@ -253,6 +253,20 @@ def test_the_learning_rate_rises_stays_and_falls():
     assert [constant.rate(x) for x in (0.25, 0.5, 1.0)] == [1, 2, 2]
 
 
+def test_each_step_has_the_rate_of_its_place(train, monkeypatch):
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def watched(self, *args):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    train_once(train)
+    np.testing.assert_allclose(rates, [SETTINGS.rate(i / len(rates)) for i in range(len(rates))])
+    assert len(rates) == 48  # 8 in each of 6 epochs
+
+
 def test_the_gradient_is_clipped(train, monkeypatch):
     norms = []
     step = torch.optim.AdamW.step
