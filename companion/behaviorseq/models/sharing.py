@@ -71,7 +71,8 @@ class MMoE(nn.Module):
     """Multi-gate mixture of experts: each task mixes shared experts by a gate of its own.
 
     Ma et al., Modeling task relationships in multi-task learning with multi-gate
-    mixture-of-experts, KDD 2018, 10.1145/3219819.3220007, equations 5 to 7.
+    mixture-of-experts, KDD 2018, 10.1145/3219819.3220007: its mixture for task k is the sum over i
+    of g_ki(x) f_i(x), with g_k(x) = softmax(W_k x).
 
     Parameters
     ----------
