@@ -20,6 +20,8 @@ from .evaluation import direct_method as direct_method
 from .evaluation import doubly_robust as doubly_robust
 from .evaluation import effective_rounds as effective_rounds
 from .evaluation import evaluate as evaluate
+from .evaluation import expected_auc as expected_auc
+from .evaluation import expected_losses as expected_losses
 from .evaluation import gamma_interval as gamma_interval
 from .evaluation import growth_exponent as growth_exponent
 from .evaluation import history_distances as history_distances
@@ -35,10 +37,13 @@ from .evaluation import run_online as run_online
 from .evaluation import shared_runs as shared_runs
 from .evaluation import shuffle_test as shuffle_test
 from .evaluation import snipw as snipw
+from .evaluation import task_auc as task_auc
+from .evaluation import task_losses as task_losses
 from .evaluation import total_variation as total_variation
 from .evaluation import tuned_shrinkage as tuned_shrinkage
 from .events import read_events as read_events
 from .events import validate as validate
+from .explain import gradient_cosines as gradient_cosines
 from .explain import gradient_norms as gradient_norms
 from .features import daily_counts as daily_counts
 from .features import item_graph as item_graph
@@ -46,6 +51,7 @@ from .features import user_statistics as user_statistics
 from .models import ALS as ALS
 from .models import BPR as BPR
 from .models import EASE as EASE
+from .models import ESMM as ESMM
 from .models import SQN as SQN
 from .models import SRGNN as SRGNN
 from .models import BERT4Rec as BERT4Rec
@@ -57,6 +63,7 @@ from .models import ESASRec as ESASRec
 from .models import FeatureModel as FeatureModel
 from .models import GCNRec as GCNRec
 from .models import GRU4Rec as GRU4Rec
+from .models import Head as Head
 from .models import ItemKNN as ItemKNN
 from .models import LightGCN as LightGCN
 from .models import LinearBandit as LinearBandit
@@ -64,6 +71,7 @@ from .models import LinearChainCRF as LinearChainCRF
 from .models import LinUCB as LinUCB
 from .models import LSTMRec as LSTMRec
 from .models import MarkovChain as MarkovChain
+from .models import MultiTask as MultiTask
 from .models import MultVAE as MultVAE
 from .models import NextItNet as NextItNet
 from .models import NodeClassifier as NodeClassifier
@@ -85,7 +93,12 @@ from .models import UserFrequency as UserFrequency
 from .models import UserKNN as UserKNN
 from .models import WindowClassifier as WindowClassifier
 from .models import fit_dqn as fit_dqn
+from .models import impression_examples as impression_examples
+from .models import impressions as impressions
 from .models import learn_online as learn_online
+from .models import next_examples as next_examples
+from .models import of_size as of_size
+from .models import rating_examples as rating_examples
 from .notebook import claim as claim
 from .notebook import record as record
 from .notebook import show_source as show_source
@@ -105,6 +118,7 @@ from .stored import stored_results as stored_results
 from .training import GBCE as GBCE
 from .training import BinaryCrossEntropy as BinaryCrossEntropy
 from .training import BPRLoss as BPRLoss
+from .training import Examples as Examples
 from .training import FullSoftmax as FullSoftmax
 from .training import SampledSoftmax as SampledSoftmax
 from .training import Training as Training

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 
@@ -62,3 +65,44 @@ def gradient_norms(network: torch.nn.Module, items: torch.Tensor) -> NDArray[Any
         squares += slope.square().sum(dim=2)
     norms: NDArray[Any] = squares.sqrt().flip(1).cpu().numpy()
     return norms
+
+
+def gradient_cosines(
+    losses: torch.Tensor, parameters: Iterable[torch.nn.Parameter]
+) -> NDArray[np.float64]:
+    r"""Give the cosines between the gradients of several losses on parameters that they share.
+
+    Where a cosine is below 0, a small step down one of the two losses leads up the other: their
+    gradients conflict (Yu et al., Gradient surgery for multi-task learning, NeurIPS 2020, arXiv
+    2001.06782, definition 1).
+
+    Parameters
+    ----------
+    losses : Tensor
+        Of each task, (K,), with their graph.
+    parameters : iterable of Parameter
+        What the tasks share.
+
+    Returns
+    -------
+    NDArray[float64]
+        Shape (K, K), symmetric, 1 on the diagonal; NaN for a loss without a gradient.
+
+    Examples
+    --------
+    >>> w = torch.nn.Parameter(torch.tensor([1.0, 0.0]))
+    >>> losses = torch.stack([w.sum(), -w[0], w[1]])
+    >>> gradient_cosines(losses, [w]).round(2).tolist()
+    [[1.0, -0.71, 0.71], [-0.71, 1.0, 0.0], [0.71, 0.0, 1.0]]
+    """
+    shared = list(parameters)
+    rows = []
+    for loss in losses:
+        found = torch.autograd.grad(
+            loss, shared, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        rows.append(torch.cat([part.flatten() for part in found]).double())
+    slopes = torch.stack(rows)  # (K, n_parameters)
+    slopes = slopes / slopes.norm(dim=1, keepdim=True)
+    cosines: NDArray[np.float64] = (slopes @ slopes.T).cpu().numpy() + 0.0  # no -0
+    return cosines

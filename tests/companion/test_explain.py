@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from behaviorseq import Caser, GCNRec, GRU4Rec, LSTMRec, SASRec
-from behaviorseq.explain import gradient_norms
+from behaviorseq.explain import gradient_cosines, gradient_norms
 from behaviorseq.training.fit import seeded
 
 ITEMS = torch.from_numpy(np.random.default_rng(0).integers(0, 30, (3, 12)))
@@ -74,3 +74,19 @@ def test_dropout_is_off_and_the_network_unharmed() -> None:
 def test_a_network_that_reads_otherwise_is_refused(model: GCNRec) -> None:
     with pytest.raises(ValueError, match="one call"):
         gradient_norms(model.encoder(30), ITEMS)
+
+
+def test_cosines_are_those_of_gradients_by_hand() -> None:
+    """Of three losses of one linear map, whose gradients can be written down."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 4)), rng.normal(size=(3, 20))
+    w = torch.nn.Parameter(torch.from_numpy(rng.normal(size=4)))
+    unused = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+    errors = torch.from_numpy(x) @ w - torch.from_numpy(y)
+    found = gradient_cosines(errors.square().mean(dim=1), [w, unused])
+    slopes = [2 * x.T @ (x @ w.detach().numpy() - row) / 20 for row in y]
+    for i in range(3):
+        for j in range(3):
+            lengths = np.linalg.norm(slopes[i]) * np.linalg.norm(slopes[j])
+            assert found[i, j] == pytest.approx(slopes[i] @ slopes[j] / lengths, rel=1e-9)
+    assert w.grad is None

@@ -40,6 +40,12 @@ from behaviorseq.evaluation.significance import (
     compare,
     paired_test,
 )
+from behaviorseq.evaluation.tasks import (
+    expected_auc,
+    expected_losses,
+    task_auc,
+    task_losses,
+)
 
 __all__ = [
     "Evaluation",
@@ -59,6 +65,8 @@ __all__ = [
     "doubly_robust",
     "effective_rounds",
     "evaluate",
+    "expected_auc",
+    "expected_losses",
     "gamma_interval",
     "growth_exponent",
     "history_distances",
@@ -76,6 +84,8 @@ __all__ = [
     "shared_runs",
     "shuffle_test",
     "snipw",
+    "task_auc",
+    "task_losses",
     "total_variation",
     "tuned_shrinkage",
 ]

@@ -8,6 +8,9 @@ from .batches import Task as Task
 from .batches import padded as padded
 from .distributed import Processes as Processes
 from .distributed import processes as processes
+from .examples import ExampleBatch as ExampleBatch
+from .examples import ExampleBatches as ExampleBatches
+from .examples import Examples as Examples
 from .fit import Training as Training
 from .fit import choose_device as choose_device
 from .fit import fit_network as fit_network
@@ -26,3 +29,6 @@ from .tasks import MASKED as MASKED
 from .tasks import MaskedItems as MaskedItems
 from .tasks import Prefixes as Prefixes
 from .tensorboard import TensorBoard as TensorBoard
+from .weighting import LossWeights as LossWeights
+from .weighting import answer_losses as answer_losses
+from .weighting import esmm_losses as esmm_losses
