@@ -210,9 +210,16 @@ def _wrap(native: Any) -> Frame:
     return frame
 
 
+def renumbered(frame: Any) -> Any:
+    """Give the rows of a pandas frame numbers from 0; with gaps it cannot shift every type."""
+    if not frame.implementation.is_pandas():
+        return frame
+    return _wrap(frame.to_native().reset_index(drop=True))
+
+
 def unused(frame: Frame, *names: str) -> tuple[str, ...]:
-    """Give names for columns of ours that no column of the frame has."""
-    there = set(frame.collect_schema().names())
+    """Give names for columns of ours that no column of the frame has, in capitals neither."""
+    there = {name.lower() for name in frame.collect_schema().names()}
     found = []
     for name in names:
         candidate = f"_{name}"

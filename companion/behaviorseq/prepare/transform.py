@@ -202,7 +202,7 @@ def one_hot(
     made = {f"{column}={name}": nw.col(column) == nw.lit(name) for name in names}
     refuse_present(frame, made, "names=[...]")
     columns = [mask.fill_null(value=False).cast(nw.Int8).alias(n) for n, mask in made.items()]
-    return frame.with_columns(*columns).to_native()  # type: ignore[no-any-return]  # the kind that came in
+    return (frame.with_columns(*columns) if columns else frame).to_native()  # type: ignore[no-any-return]  # the kind that came in
 
 
 def add_windows(
