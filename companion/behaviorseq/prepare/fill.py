@@ -87,8 +87,8 @@ def resample(
     """
     require("how", how, how in ("count", "sum", "mean"), "count, sum or mean")
     frame: Any = open_frame(events, "time", by, *([] if how == "count" else [value]))
-    if by in ("window", "n", "sum", "mean"):
-        raise ValueError(f"by={by!r}: rename that column, since the result has one of this name")
+    if by in ("window", "n", "sum", "mean", "first", "last"):
+        raise ValueError(f"by={by!r}: rename that column, since one of this name is made here")
     refuse_missing(frame, "time", by)
     name = "n" if how == "count" else how
     own: Any = frame.with_columns(window(frame, every, start).alias("window"))

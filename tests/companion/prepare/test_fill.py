@@ -120,7 +120,8 @@ def test_refused() -> None:
         refused(column="price")
     with pytest.raises(ValueError, match="how must be count, sum or mean"):
         prepare.resample(make_series(0, 20), "1s", how="max")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="by='window': rename"):
-        prepare.resample(make_series(0, 20).assign(window=1), "1s", by="window")
+    for by in ("window", "first"):
+        with pytest.raises(ValueError, match=f"by='{by}': rename"):
+            prepare.resample(make_series(0, 20).assign(**{by: 1}), "1s", by=by)
     with pytest.raises(ValueError, match="limit must be a whole number of 1 or more"):
         prepare.fill_forward(make_series(0, 20), "value", limit=0)
