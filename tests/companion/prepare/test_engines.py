@@ -117,6 +117,7 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
     "fill_forward": lambda e: prepare.fill_forward(series(e), **GRID),
     "fill_forward 2": lambda e: prepare.fill_forward(series(e), **GRID, limit=2),
     "interpolate": lambda e: prepare.interpolate(series(e), **GRID),
+    "interpolate spline": lambda e: prepare.interpolate(series(e), **GRID, method="spline"),
     "split train": lambda e: prepare.split_by_time(e, **MOMENTS).train,
     "split test": lambda e: prepare.split_by_time(e, **MOMENTS).test,
 }

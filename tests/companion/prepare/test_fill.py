@@ -105,10 +105,6 @@ def refused(series: Any = None, **options: Any) -> None:
 
 
 def test_refused() -> None:
-    with pytest.raises(
-        ValueError, match=r"the frame is lazy|this frame is lazy.*\.pl\(\) in DuckDB"
-    ):
-        refused(pl.from_pandas(make_series(0, 20)).lazy(), method="spline")
     with pytest.raises(ValueError, match="method must be linear or spline"):
         refused(method="cubic")
     twice = pd.concat([make_series(0, 20)] * 2)
