@@ -307,7 +307,15 @@ def opened(folder: str | Path) -> tuple[FileSystem, str]:
     if "://" not in str(folder):
         return LocalFileSystem(), Path(folder).absolute().as_posix()
     address = str(folder).replace("s3a://", "s3://", 1)  # what Spark calls it
-    files, root = FileSystem.from_uri(address)
+    try:
+        files, root = FileSystem.from_uri(address)
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"{folder}: PyArrow, which reads shards, cannot follow this address: {reason}. It "
+            "knows file://, s3://, gs:// and abfs://, and hdfs:// where JAVA_HOME and HADOOP_HOME "
+            "say where Java and Hadoop's libraries are"
+        ) from error
     return files, root.rstrip("/")
 
 

@@ -1,4 +1,4 @@
-"""One log on all engines, and one form of what comes back."""
+"""One log on all engines, one form of what comes back, and real data sets."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import polars as pl
 import polars.selectors as cs
 import pyarrow as pa
 import pytest
+
+from behaviorseq.datasets import Dataset, FetchError, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,3 +119,19 @@ def rows() -> Callable[[Any], list[dict[str, Any]]]:
         return sorted(plain, key=lambda row: str(sorted(row.items())))
 
     return read
+
+
+@pytest.fixture(scope="session")
+def real() -> Callable[..., Dataset]:
+    """Load a real data set once, or skip the test where its files cannot be had."""
+    loaded: dict[tuple[str, str | None], Dataset] = {}
+
+    def get(name: str, item: str | None = None) -> Dataset:
+        if (name, item) not in loaded:
+            try:
+                loaded[name, item] = load(name, item=item)
+            except FetchError as error:
+                pytest.skip(f"the files of {name} cannot be had here: {error}")
+        return loaded[name, item]
+
+    return get

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from behaviorseq.arguments import require
+from behaviorseq.columns import plain
 from behaviorseq.prepare.frames import is_position, open_frame, refuse_missing, ticks
 from behaviorseq.sequences import Sequences
 from behaviorseq.vocabulary import Vocabulary
@@ -44,10 +45,10 @@ class Past:
         refuse_missing(frame, "user", "item", "time")
         self.moment, self.tick = moment, moment_ticks(frame, moment)
         self._frame = before(frame, moment)
-        users = distinct(self._frame, "user").lazy().collect().to_pandas()["user"]
-        if users.empty:
+        users = plain(distinct(self._frame, "user").lazy().collect()["user"])
+        if not len(users):
             raise ValueError(f"no event lies before {moment}")
-        self.users = pd.Index(users).sort_values()
+        self.users = pd.Index(users, name="user").sort_values()
         self._histories: dict[str | None, Sequences] = {}
 
     def only(self, behavior: str | None = None) -> Any:

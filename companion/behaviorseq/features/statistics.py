@@ -219,8 +219,8 @@ def _past(events: Any, moment: Any, *columns: str) -> tuple[Frame, nw.Expr]:
     refuse_missing(frame, "user", "time")
     end = moment_ticks(frame, moment)
     first = one_row(frame, ticks(frame).min().alias("first"))["first"]
-    if first is None or first >= end:
-        begins = "is empty" if first is None else f"begins {pd.Timestamp(first, unit='us')}"
+    if pd.isna(first) or first >= end:
+        begins = "is empty" if pd.isna(first) else f"begins {pd.Timestamp(first, unit='us')}"
         raise ValueError(f"no event lies before {moment}: the log {begins}")
     age = (nw.lit(end) - ticks(frame)).cast(nw.Float64) / DAY
     return planned(before(frame, moment)), age

@@ -114,6 +114,7 @@ def step_sums(
         Columns ``by``, ``step`` and ``amount``.
     """
     require("steps", steps, is_count(steps), "a whole number of 1 or more")
+    require("by", by, by not in ("step", "amount"), "another column, since these two are made here")
     frame: Any = open_frame(events, "time", by, *([value] if value else []))
     length = in_ticks(span("every", every, frame))
     require("every", every, length > 0, "longer than 0")

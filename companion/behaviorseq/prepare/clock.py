@@ -41,8 +41,9 @@ def drop_clock_errors(
     earliest : datetime or str
         Earlier times are wrong. A clock that lost its battery says 1970.
     users : dataframe, optional
-        Of the same kind, with ``user`` and the moment when each of them came. An event before
-        that moment is wrong; a user who is not listed is not looked at.
+        Of the same kind, with ``user`` and the moment when each of them came, the earliest one
+        where a user is listed twice. An event before that moment is wrong; a user who is not
+        listed is not looked at.
     registered : str
         The column of ``users`` with that moment.
 
@@ -56,8 +57,8 @@ def drop_clock_errors(
     Raises
     ------
     ValueError
-        If the log is empty or has positions as times, a column is not there, a user is listed
-        twice in ``users``, or a moment cannot be read.
+        If the log is empty or has positions as times, a column is not there or ``registered``
+        holds no times as those of the log, or a moment cannot be read.
 
     Examples
     --------
@@ -105,6 +106,14 @@ def mark_clock_errors(
 def _before_registration(log: Marked, users: Any, registered: str) -> Marked:
     """Drop events that lie before the user came."""
     known = open_frame(users, "user", registered)
+    given, wanted = (f.collect_schema()[c] for f, c in ((known, registered), (log.frame, "time")))
+    zones = [getattr(kind, "time_zone", None) is None for kind in (given, wanted)]
+    if given != nw.Datetime or zones[0] != zones[1]:
+        raise ValueError(
+            f"column `{registered}` of users has type {given}, and the times of the log {wanted}: "
+            "make them moments in UTC as those, in pandas with "
+            "pd.to_datetime(users['...'], utc=True).dt.tz_localize(None)"
+        )
     came, user = unused(log.frame, "came", "user")
     table: Any = known.select(nw.col("user").alias(user), nw.col(registered).alias(came))
     table = settle(table.group_by(user).agg(nw.col(came).min()))

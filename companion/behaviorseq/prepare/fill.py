@@ -13,6 +13,7 @@ from behaviorseq.columns import group_numbers
 from behaviorseq.event_checks import one_row, refuse
 
 from .frames import (
+    as_kind,
     integers,
     missing,
     open_frame,
@@ -87,8 +88,8 @@ def resample(
     """
     require("how", how, how in ("count", "sum", "mean"), "count, sum or mean")
     frame: Any = open_frame(events, "time", by, *([] if how == "count" else [value]))
-    if by in ("window", "n", "sum", "mean"):
-        raise ValueError(f"by={by!r}: rename that column, since the result has one of this name")
+    if by in ("window", "n", "sum", "mean", "first", "last"):
+        raise ValueError(f"by={by!r}: rename that column, since one of this name is made here")
     refuse_missing(frame, "time", by)
     name = "n" if how == "count" else how
     own: Any = frame.with_columns(window(frame, every, start).alias("window"))
@@ -202,7 +203,8 @@ def interpolate(
         Numbers; before the first known one and after the last one they stay missing.
     method : {"linear", "spline"}
         A straight line between neighbours, or a natural cubic spline through all known numbers:
-        smooth, and able to swing beyond them. The spline needs the series in memory.
+        smooth, and able to swing beyond them. For the spline all series are held in memory, those
+        of a lazy frame too.
     by, time : str
         What has a series of its own, and what orders it: times, or whole numbers such as the
         ``window`` of `resample`.
@@ -215,8 +217,8 @@ def interpolate(
     Raises
     ------
     ValueError
-        If a column is not there or no number, a series has two rows for a time, a series or time
-        is missing, or a spline is asked for in a lazy frame.
+        If a column is not there or no number, a series has two rows for a time, or a series or
+        time is missing.
 
     References
     ----------
@@ -238,12 +240,6 @@ def interpolate(
     frame = frame.with_columns(known.otherwise(nw.lit(None, nw.Float64)).alias(column))
     if method == "linear":
         return _linear(frame, column, by, time).to_native()  # type: ignore[no-any-return]  # the kind that came in
-    if isinstance(frame, nw.LazyFrame):
-        raise ValueError(
-            "a spline needs whole series in memory, and this frame is lazy: take "
-            "method='linear', or hand over an eager frame: .collect() in Polars, .pl() in DuckDB, "
-            ".toPandas() in Spark"
-        )
     return _spline(frame, column, by, time).to_native()  # type: ignore[no-any-return]  # the kind that came in
 
 
@@ -287,9 +283,10 @@ def _linear(frame: Any, column: str, by: str, time: str) -> Any:
 
 def _spline(frame: Any, column: str, by: str, time: str) -> Any:
     """Fill along natural cubic splines, those of all series at once."""
-    codes = group_numbers(frame[by])
-    x = frame.select(ticks(frame, time).alias("x"))["x"].to_numpy().astype(np.float64)
-    y = frame[column].to_numpy().astype(np.float64)
+    held = frame if isinstance(frame, nw.DataFrame) else frame.collect()
+    codes = group_numbers(held[by])
+    x = held.select(ticks(held, time).alias("x"))["x"].to_numpy().astype(np.float64)
+    y = held[column].to_numpy().astype(np.float64)
     order = np.lexsort((x, codes))
     filled = np.empty_like(y)
     filled[order] = natural_splines(codes[order], x[order], y[order])
@@ -297,9 +294,9 @@ def _spline(frame: Any, column: str, by: str, time: str) -> Any:
         column,
         [None if np.isnan(number) else number for number in filled.tolist()],
         nw.Float64(),
-        backend=frame.implementation,
+        backend=held.implementation,
     )
-    return frame.with_columns(filled_column)
+    return as_kind(held.with_columns(filled_column), frame)
 
 
 def natural_splines(series: NDArray[Any], x: Floats, y: Floats) -> Floats:

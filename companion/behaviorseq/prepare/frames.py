@@ -199,6 +199,18 @@ def settle(frame: Any, first: Any = None) -> Any:
     return _wrap(origin.query("made", read).set_alias(table))
 
 
+def as_kind(held: Any, frame: Any) -> Any:
+    """Hand a frame in memory back as the kind that another one, perhaps lazy, is of."""
+    if isinstance(frame, nw.DataFrame):
+        return held
+    native, engine = held.to_native(), frame.to_native()
+    if frame.implementation.is_polars():
+        return held.lazy()
+    if frame.implementation.is_spark_like():
+        return _wrap(engine.sparkSession.createDataFrame(native))
+    return settle(_wrap(engine.query("any", "SELECT * FROM native")))  # the variable
+
+
 def forget(frame: Any) -> None:
     """Free the room of a settled frame that nothing is made of any more."""
     if frame.implementation.is_duckdb() and frame.to_native().alias.startswith(TABLE):
@@ -210,9 +222,16 @@ def _wrap(native: Any) -> Frame:
     return frame
 
 
+def renumbered(frame: Any) -> Any:
+    """Give the rows of a pandas frame numbers from 0; with gaps it cannot shift every type."""
+    if not frame.implementation.is_pandas():
+        return frame
+    return _wrap(frame.to_native().reset_index(drop=True))
+
+
 def unused(frame: Frame, *names: str) -> tuple[str, ...]:
-    """Give names for columns of ours that no column of the frame has."""
-    there = set(frame.collect_schema().names())
+    """Give names for columns of ours that no column of the frame has, in capitals neither."""
+    there = {name.lower() for name in frame.collect_schema().names()}
     found = []
     for name in names:
         candidate = f"_{name}"

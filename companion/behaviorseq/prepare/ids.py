@@ -23,8 +23,11 @@ if TYPE_CHECKING:
     from .report import CleaningReport, Marked
 
 COLUMNS = ("user", "item", "behavior")
-WHOLE = r"-?(?:0|[1-9]\d{0,17})"  # that text and number can be made of each other, so not 007
-WHOLE_AS_DECIMAL = r"^-?\d+\.0$"
+WHOLE = r"-?(?:0|[1-9][0-9]{0,17})"  # that text and number can be made of each other, so not 007
+WHOLE_AS_DECIMAL = r"^-?[0-9]+\.0$"
+#: What Unicode has for blanks, each by name: the engines know different ones by themselves.
+BLANKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000"
+BLANKS += "".join(map(chr, range(0x2000, 0x200B)))
 
 
 def unify_ids(
@@ -41,7 +44,8 @@ def unify_ids(
     events : dataframe
         An event log: pandas, Polars (eager or lazy), DuckDB or Spark.
     columns : sequence of str
-        The columns to go through. A column of numbers has one way to write each and stays.
+        The columns to go through. A column of numbers has one way to write each and stays, and so
+        does any other that holds no text.
     case : bool
         Whether spellings that differ in case are one identifier. False for identifiers such as
         base64, in which case makes a difference.
@@ -58,6 +62,11 @@ def unify_ids(
     ------
     ValueError
         If the log is empty, or a column is not there.
+
+    Notes
+    -----
+    Engines write a few letters small in different ways, such as the Turkish dotted capital I and
+    the Greek sigma at the end of a word: there one may see a difference in case and another not.
 
     Examples
     --------
@@ -92,7 +101,7 @@ def mark_ids(log: Marked, *, columns: Sequence[str] = COLUMNS, case: bool = True
 def _unify(log: Marked, column: str, case: bool) -> Marked:
     """Write the identifiers of one column in one way."""
     given = log.frame.collect_schema()[column]
-    if given.is_numeric():
+    if given not in (nw.String, nw.Categorical, nw.Enum, nw.Object):
         return log
     category = given in (nw.Categorical, nw.Enum)
     mixed = _holds_numbers(log.frame, column)
@@ -120,7 +129,8 @@ def _unify_each(log: Marked, column: str) -> Marked:
     frame: Any = log.frame
     (tidy,) = unused(frame, "tidy")
     log = log.on(frame.with_columns(_tidy(nw.col(column)).alias(tidy)))
-    log = _changed(log, column, nw.col(tidy) != nw.col(column), nw.col(tidy))
+    odd = (nw.col(tidy) != nw.col(column)) | (nw.col(tidy) == "")
+    log = _changed(log, column, odd, nw.col(tidy))
     return log.on(log.frame.drop(tidy))
 
 
@@ -150,7 +160,7 @@ def _changed(log: Marked, column: str, found: nw.Expr, better: nw.Expr) -> Marke
 
 def _tidy(identifier: nw.Expr) -> nw.Expr:
     """Take away spaces around an identifier, and the decimal of a whole number."""
-    bare = identifier.str.strip_chars()
+    bare = identifier.str.strip_chars(BLANKS)
     whole = bare.str.replace_all(".0", "", literal=True)
     # In what passes for a decimal ".0" stands once, at the end; 10.05.0 does not pass.
     return nw.when(bare.str.contains(WHOLE_AS_DECIMAL)).then(whole).otherwise(bare)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from behaviorseq.event_checks import Frame
 
+INFINITE = "drop these events, or empty the amounts with behaviorseq.prepare.empty_outliers"
 Method = Literal["min-max", "z-score", "log", "rank"]
 
 
@@ -125,7 +126,8 @@ def fit_scaler(
     Raises
     ------
     ValueError
-        If the column is not there, no number, or without any entry, or the method is not known.
+        If the column is not there, no number, without any entry, or with infinite ones, or the
+        method is not known.
 
     Examples
     --------
@@ -148,7 +150,9 @@ def fit_scaler(
     if not found["n"]:
         raise ValueError(f"column `{column}` has no entry to fit on: check the log, or leave it")
     if not np.isfinite([found["low"], found["high"]]).all():
-        raise ValueError(f"column `{column}` holds infinite amounts: empty or drop them first")
+        infinite = nw.col(column).cast(nw.Float64).abs() == float("inf")
+        count = one_row(frame, infinite.cast(nw.Int64).sum().alias("n"))["n"]
+        refuse(frame, column, infinite, int(count), "the amount is infinite", INFINITE)
     if method == "rank":
         return Scaler(column, method, edges=_edges(known, found["n"], n_edges))
     if method == "min-max":

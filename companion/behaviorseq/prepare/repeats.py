@@ -9,7 +9,7 @@ import narwhals as nw
 
 from behaviorseq.arguments import number, whole
 
-from .frames import is_position, missing, open_frame, settle, span, ticks, unused
+from .frames import is_position, missing, open_frame, renumbered, settle, span, ticks, unused
 from .report import cleaned
 
 if TYPE_CHECKING:
@@ -86,41 +86,52 @@ def mark_duplicates(
         if name not in log.columns or name == "time":
             raise ValueError(f"same={keys!r}: `{name}` is not a column of the log beside `time`")
     length = span("within", within, log.frame)
-    before, order = unused(log.frame, "before", "order")
+    alive, tied, soon = unused(log.frame, "alive", "tied", "soon")
     # Events that are gone already, and those without a time, are a group of their own.
-    alive = (log.kept & ~nw.col("time").is_null()).alias(order)
-    frame = _previous(log.frame.with_columns(alive), (*keys, order), log.order, before)
-    pause = nw.col("time") - nw.col(before)
-    alive_now = nw.col(order)
-    log = log.on(frame)
-    tied = alive_now & (nw.col("time") == nw.col(before)).fill_null(value=False)
-    log = log.drop(tied, "duplicates", "", "the same at the same time")
+    living = log.frame.with_columns((log.kept & ~nw.col("time").is_null()).alias(alive))
+    log = log.on(_repeats(living, (*keys, alive), log.order, length, tied, soon))
+    again = nw.col(alive) & nw.col(tied)
+    log = log.drop(again, "duplicates", "", "the same at the same time")
     if length:
-        soon = alive_now & (pause <= nw.lit(length)).fill_null(value=False)
-        log = log.drop(soon, "duplicates", "", "the same shortly before")
-    return log.on(log.frame.drop(before, order))
+        again = nw.col(alive) & nw.col(soon)
+        log = log.drop(again, "duplicates", "", "the same shortly before")
+    return log.on(log.frame.drop(alive, tied, soon))
 
 
-def _previous(frame: Any, keys: tuple[str, ...], order: list[str], name: str) -> Any:
-    """Add the time of the event before each one that is equal in the keys."""
+def _repeats(
+    frame: Any,
+    keys: tuple[str, ...],
+    order: list[str],
+    length: timedelta | int,
+    tied: str,
+    soon: str,
+) -> Any:
+    """Say of each event whether the one before that is equal in the keys is tied, or soon before.
+
+    Most events are equal to no other. pandas and Polars take their time for a group of one, so
+    that in these only the rest is put into order.
+    """
     time = nw.col("time")
-    before = time.shift(1).over(*keys, order_by=order).alias(name)
+    before, n, place = unused(frame, "before", "n", "place")
+
+    def marked(events: Any) -> Any:
+        events = events.with_columns(time.shift(1).over(*keys, order_by=order).alias(before))
+        same, near = time == nw.col(before), time - nw.col(before) <= nw.lit(length)
+        marks = [m.fill_null(value=False).alias(c) for c, m in ((tied, same), (soon, near))]
+        return events.with_columns(*marks).drop(before)
+
     if not (frame.implementation.is_pandas() or frame.implementation.is_polars()):
-        return frame.with_columns(before)
-    # Most events are equal to no other. These libraries take their time for a group of one, so
-    # only the rest is put into order.
-    n, place = unused(frame, "n", "place")
-    repeated = nw.col(n) > 1
-    nothing = nw.lit(None, frame.collect_schema()["time"]).alias(name)
+        return marked(frame)
+    no = {tied: nw.lit(value=False), soon: nw.lit(value=False)}
     if isinstance(frame, nw.DataFrame):
         counts = frame.select(nw.len().over(*keys).alias(n))[n]
         some = frame.with_row_index(place).select(place, "time", *keys, *order[1:])
-        some = some.filter(counts > 1).with_columns(before)
-        frame = frame.with_columns(nothing)
-        return frame.with_columns(frame[name].scatter(some[place], some[name]))
+        some = marked(renumbered(some.filter(counts > 1)))
+        frame = frame.with_columns(**no)
+        return frame.with_columns(frame[c].scatter(some[place], some[c]) for c in no)
     counted = frame.with_columns(nw.len().over(*keys).alias(n))
-    alone = counted.filter(~repeated).drop(n).with_columns(nothing)
-    return nw.concat([alone, counted.filter(repeated).drop(n).with_columns(before)])
+    alone = counted.filter(nw.col(n) == 1).drop(n).with_columns(**no)
+    return nw.concat([alone, marked(counted.filter(nw.col(n) > 1).drop(n))])
 
 
 def robot_signs(events: IntoFrameT) -> IntoFrameT:
@@ -162,7 +173,7 @@ def robot_signs(events: IntoFrameT) -> IntoFrameT:
     """
     frame = open_frame(events, "user", "time", "behavior")
     known = ~(missing(frame, "user") | missing(frame, "time"))
-    signs: Any = _signs(frame.filter(known))
+    signs: Any = _signs(renumbered(frame.filter(known)))
     return signs.to_native()  # type: ignore[no-any-return]  # the kind that came in
 
 
@@ -308,7 +319,8 @@ def _busy(events: Any, least_events: int, per_hour: float) -> Any:
     enough = nw.col("n") >= least_events
     if per_hour:
         enough = enough & (passed > 0) & (_rate(pauses, passed) >= per_hour)
-    return events.join(settle(counts.filter(enough).select("user")), on="user", how="semi")
+    busy = settle(counts.filter(enough).select("user"))
+    return renumbered(events.join(busy, on="user", how="semi"))
 
 
 def _rate(pauses: nw.Expr, passed: nw.Expr) -> nw.Expr:

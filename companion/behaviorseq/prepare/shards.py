@@ -68,8 +68,8 @@ def write_shards(
         Other columns are left out. A lazy one is run once.
     folder : path or str
         Where to write: a new folder, or an empty one. With Spark also an address that both Spark
-        and PyArrow know, such as ``hdfs://...`` or ``s3a://...``; that way is tested on local
-        folders alone.
+        and PyArrow know, such as ``hdfs://...`` or ``s3a://...``: Spark is given it as it stands.
+        Tested are local folders, as paths and by addresses.
     n_shards : int
         Number of files. There are fewer where single users have more events than such a part.
         Training holds two of them at a time.
@@ -88,7 +88,8 @@ def write_shards(
     ------
     ValueError
         If a column is not there or has another type, an entry is missing, a code is below 0 or
-        stands for no item, or the folder holds anything.
+        stands for no item, the folder holds anything, or PyArrow cannot follow its
+        address.
 
     See Also
     --------

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
 
+from behaviorseq.columns import factorized
 from behaviorseq.event_checks import one_row, refuse
 from behaviorseq.vocabulary import Vocabulary
 
@@ -26,7 +28,7 @@ from .frames import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime, timedelta
 
     from narwhals.typing import IntoFrameT
@@ -136,7 +138,7 @@ def fit_codes(events: Any, column: str) -> Codes:
     Raises
     ------
     ValueError
-        If the column is not there, or holds nothing.
+        If the column is not there, holds nothing, or mixes types.
 
     Examples
     --------
@@ -151,10 +153,29 @@ def fit_codes(events: Any, column: str) -> Codes:
     """
     frame: Any = open_frame(events, column)
     ids = frame.filter(~missing(frame, column)).select(column).unique()
-    table: Any = settle(ids.with_row_index("code", order_by=column).select(column, "code"))
+    if isinstance(ids, nw.DataFrame):
+        with _sorting(column):
+            code, entries = factorized(ids[column], sort=True)
+            _ = entries[1:] > entries[:-1]  # pandas sorts numbers and text, each by itself
+        ids = ids.with_columns(nw.new_series("code", code, backend=frame.implementation))
+    else:
+        ids = ids.with_row_index("code", order_by=column)
+    table: Any = settle(ids.select(column, "code"))
     if not one_row(table, nw.len().alias("n"))["n"]:
         raise ValueError(f"column `{column}` holds no identifier: check the log, or the column")
     return Codes(column, table.to_native())
+
+
+@contextmanager
+def _sorting(column: str) -> Iterator[None]:
+    """Say which column cannot be put into order."""
+    try:
+        yield
+    except TypeError as error:
+        raise ValueError(
+            f"column `{column}` mixes types, which have no order ({error}): write each of its "
+            "entries in one way, with behaviorseq.prepare.unify_ids"
+        ) from error
 
 
 def one_hot(
@@ -181,7 +202,8 @@ def one_hot(
     Raises
     ------
     ValueError
-        If the column is not there, a new one is there already, or there would be more than 1,000.
+        If the column is not there or mixes types, a new one is there already, or there would be
+        more than 1,000.
 
     Examples
     --------
@@ -193,7 +215,8 @@ def one_hot(
     frame: Any = open_frame(events, column)
     if names is None:
         there = frame.filter(~missing(frame, column)).select(column).unique()
-        names = sorted(there.head(MOST_COLUMNS + 1).lazy().collect()[column].to_list())
+        with _sorting(column):
+            names = sorted(there.head(MOST_COLUMNS + 1).lazy().collect()[column].to_list())
     if len(names) > MOST_COLUMNS:
         raise ValueError(
             f"column `{column}` has more than {MOST_COLUMNS:,} different entries: encode it with "
@@ -202,7 +225,7 @@ def one_hot(
     made = {f"{column}={name}": nw.col(column) == nw.lit(name) for name in names}
     refuse_present(frame, made, "names=[...]")
     columns = [mask.fill_null(value=False).cast(nw.Int8).alias(n) for n, mask in made.items()]
-    return frame.with_columns(*columns).to_native()  # type: ignore[no-any-return]  # the kind that came in
+    return (frame.with_columns(*columns) if columns else frame).to_native()  # type: ignore[no-any-return]  # the kind that came in
 
 
 def add_windows(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from behaviorseq import load, stored_results
+from behaviorseq import stored_results
 
 WEEK = pd.Timedelta(days=7)
 
@@ -39,8 +39,8 @@ def test_the_leak_looks_perfect_and_serves_badly(rows):
         assert own.loc["leak, as served", "auc_high"] < own.loc["statistics", "auc_low"]
 
 
-def test_the_labels_are_those_of_the_log(rows):
-    events = load("complete-journey").events
+def test_the_labels_are_those_of_the_log(rows, real):
+    events = real("complete-journey").events
     stored = rows[rows["data"] == "complete-journey"].loc["base rate"]
     n_rows = buyers = 0
     for moment in pd.date_range("2017-10-23", periods=5, freq=WEEK):

@@ -123,6 +123,20 @@ def test_engines_and_histories_agree(shop, engines):
     pd.testing.assert_frame_equal(other, found, check_dtype=False, rtol=1e-5, atol=1e-7)
 
 
+def test_users_may_be_text(shop, engines):
+    log, _ = shop
+    log = log[log["user"] < 12].drop_duplicates(["user", "time"])
+    log = log.assign(user=log["user"].map("u{}".format).astype("str"), item=log["item"].map(str))
+    found = features_at(log, MOMENT)
+    others = {name: make(log) for name, make in engines.items()}
+    others["categories"] = log.astype({"user": "category", "item": "category"})
+    for name, other in others.items():
+        made = features_at(other, MOMENT)
+        assert made.index.tolist() == found.index.tolist(), name
+        np.testing.assert_allclose(made.astype(float), found.astype(float), err_msg=name)
+    np.testing.assert_array_equal(found.index, np.unique(log["user"][log["time"] < MOMENT]))
+
+
 def test_spark_agrees(shop, on_spark):
     log, _ = shop
     few = log[log["user"] < 4].drop_duplicates(["user", "time"])

@@ -193,3 +193,10 @@ def test_missing_users_and_times_are_refused(engines):
     for make in engines.values():
         with pytest.raises(ValueError, match="the user is missing"):
             user_statistics(make(log), MOMENT)
+
+
+def test_an_empty_log_has_no_event_before_the_moment(engines):
+    log = log_of([(1, 0, 0, "view")])
+    for make in engines.values():
+        with pytest.raises(ValueError, match=r"no event lies before .* the log is empty"):
+            user_statistics(make(log[:0]), MOMENT)

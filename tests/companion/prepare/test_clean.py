@@ -118,6 +118,21 @@ def test_clocks(shop: Dataset) -> None:
     assert [change.reason[:6] for change in report.changes] == ["later ", "earlie", "before"]
 
 
+@pytest.mark.parametrize("registered", ["2024-01-01", pd.Timestamp("2024-01-01", tz="UTC")])
+def test_registrations_that_are_no_times_of_the_log_are_refused(registered: Any) -> None:
+    users = pd.DataFrame({"user": ["a", "b"], "registered": registered})
+    with pytest.raises(ValueError, match="column `registered` of users has type"):
+        prepare.drop_clock_errors(make_log(), users=users)
+
+
+def test_the_earliest_of_two_registrations_counts() -> None:
+    moments = pd.to_datetime(["2024-05-01 00:00:07", "2024-05-01 00:00:03"])
+    users = pd.DataFrame({"user": "a", "registered": moments})
+    kept, report = prepare.drop_clock_errors(make_log(), users=users)
+    assert kept["item"].tolist() == ["y", "x"]
+    assert report.count() == 1
+
+
 def test_robots(shop: Dataset) -> None:
     events, touched = broken(shop.events, robot=0.05)
     cleaned, report = prepare.drop_robots(events)

@@ -117,6 +117,7 @@ OTHERS: dict[str, Callable[[Any], Any]] = {
     "fill_forward": lambda e: prepare.fill_forward(series(e), **GRID),
     "fill_forward 2": lambda e: prepare.fill_forward(series(e), **GRID, limit=2),
     "interpolate": lambda e: prepare.interpolate(series(e), **GRID),
+    "interpolate spline": lambda e: prepare.interpolate(series(e), **GRID, method="spline"),
     "split train": lambda e: prepare.split_by_time(e, **MOMENTS).train,
     "split test": lambda e: prepare.split_by_time(e, **MOMENTS).test,
 }
@@ -171,6 +172,85 @@ def test_the_rest_is_the_same_on_spark(name: str, on_spark: Any, rows: Any) -> N
     made = OTHERS[name](on_spark(EVENTS))
     assert kind(made) == kind(on_spark(EVENTS))
     assert rows(made) == rows(OTHERS[name](EVENTS))
+
+
+POSITIONS = EVENTS.assign(time=np.arange(len(EVENTS))[::-1] // 2)
+IN_ORDER = {"ids": {}, "outliers": {"by": {"value": "behavior"}}, "duplicates": {"within": 9}}
+OF_POSITIONS: dict[str, Callable[[Any], Any]] = {
+    "clean": lambda e: prepare.clean(e, IN_ORDER)[0],
+    "sessionise": lambda e: prepare.sessionise(e, 3),
+    "add_windows": lambda e: prepare.add_windows(e, 5, start=-3),
+    "resample": lambda e: prepare.resample(e, 5),
+}
+
+
+@pytest.mark.parametrize("name", OF_POSITIONS)
+def test_positions_in_the_place_of_times(name: str, engines: Any, rows: Any) -> None:
+    expected = rows(OF_POSITIONS[name](POSITIONS))
+    for engine, make in engines.items():
+        assert rows(OF_POSITIONS[name](make(POSITIONS))) == expected, engine
+
+
+OF_PANDAS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {
+    "categories": lambda log: log.astype(dict.fromkeys(("user", "item", "behavior"), "category")),
+    "objects": lambda log: log.astype(dict.fromkeys(("user", "item", "behavior"), object)),
+    "nullable": lambda log: log.convert_dtypes(),
+    "arrow": lambda log: pa.Table.from_pandas(log, preserve_index=False).to_pandas(
+        types_mapper=pd.ArrowDtype
+    ),
+}
+
+
+@pytest.mark.parametrize("log", [EVENTS, POSITIONS, make_log(1, 40), EVENTS[:1]])
+@pytest.mark.parametrize("types", OF_PANDAS)
+def test_other_types_of_pandas(types: str, rows: Any, log: pd.DataFrame) -> None:
+    steps = {"missing": {"rules": {"value": ("median", "item")}}} | IN_ORDER
+    if log["time"].dtype.kind == "M":
+        steps |= {name: STEPS[name] for name in ("clock", "robots", "duplicates")}
+    expected, report = prepare.clean(log, steps)
+    cleaned, again = prepare.clean(OF_PANDAS[types](log), steps)
+    assert again == report
+    assert rows(cleaned) == rows(expected)
+
+
+#: Spaces of other scripts, digits that are not 0 to 9, letters with marks.
+SPELLINGS = ["\u00a0x", "x\u2003", "\tx\n", "É", "é ", "1.0", "\u0661.0", "1.0.0", "00.0", "nan"]
+
+
+@pytest.mark.parametrize("case", [True, False])
+def test_spellings_of_other_scripts(case: bool, engines: Any, rows: Any) -> None:
+    log = EVENTS[: len(SPELLINGS)].assign(user=pd.Series(SPELLINGS, dtype="str"))
+    expected, report = prepare.unify_ids(log, case=case)
+    assert expected["user"].tolist()[:3] == ["x", "x", "x"]
+    for engine, make in engines.items():
+        unified, again = prepare.unify_ids(make(log), case=case)
+        assert again == report, engine
+        assert rows(unified) == rows(expected), engine
+
+
+def test_spellings_of_other_scripts_on_spark(on_spark: Any, rows: Any) -> None:
+    log = EVENTS[: len(SPELLINGS)].assign(user=pd.Series(SPELLINGS, dtype="str"))
+    assert rows(prepare.unify_ids(on_spark(log))[0]) == rows(prepare.unify_ids(log)[0])
+
+
+def test_a_truth_value_is_no_text(engines: Any) -> None:
+    for make in engines.values():
+        log = make(EVENTS.assign(user=np.arange(len(EVENTS)) % 2 == 0))
+        unified = nw.from_native(prepare.unify_ids(log)[0]).lazy().collect()
+        assert unified["user"].dtype == nw.Boolean
+
+
+def test_an_empty_log_has_no_column_of_0_and_1(engines: Any, rows: Any) -> None:
+    for make in engines.values():
+        assert rows(prepare.one_hot(make(EVENTS[:0]))) == []
+
+
+def test_names_that_differ_in_case_alone(engines: Any, rows: Any) -> None:
+    """SQL takes them for one: ours must be different from those of the log."""
+    log = EVENTS.assign(_WHY=1, _Before=2, _N=3)
+    expected = rows(prepare.clean(log, STEPS)[0])
+    for make in engines.values():
+        assert rows(prepare.clean(make(log), STEPS)[0]) == expected
 
 
 def test_times_of_spark_without_a_zone_are_refused(on_spark: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow.fs import FileSystem
 
 from behaviorseq import Sequences, Vocabulary, prepare, read_shards
 
@@ -101,6 +103,61 @@ def test_shards_hold_the_log_on_spark(on_spark: Any, tmp_path: Path, n_shards: i
     assert_same(
         prepare.write_shards(on_spark(log), address, n_shards=n_shards).in_memory(),
         shards.in_memory(),
+    )
+
+
+@pytest.fixture
+def address(spark: Any, tmp_path: Path) -> str:
+    """Give a folder an address that only Hadoop's file systems, and so Spark, can follow."""
+    name = f"logs{uuid.uuid4().hex}"  # Hadoop remembers what a name stands for
+    mounts = spark.sparkContext._jsc.hadoopConfiguration()
+    mounts.set(f"fs.viewfs.mounttable.{name}.link./here", tmp_path.as_uri())
+    return f"viewfs://{name}/here"
+
+
+def test_spark_reads_and_writes_by_an_address(
+    spark: Any, on_spark: Any, address: str, tmp_path: Path, rows: Any
+) -> None:
+    log = LOG.rename(columns={"user_code": "user", "item_code": "item"})
+    on_spark(log).write.parquet(f"{address}/raw")
+    assert (tmp_path / "raw" / "_SUCCESS").exists()
+    read = spark.read.parquet(f"{address}/raw")
+    assert all(file.startswith(address) for file in read.inputFiles())
+    cleaned, report = prepare.clean(read, {"duplicates": {"same": ["user", "item"]}})
+    cleaned.write.parquet(f"{address}/clean")
+    again = spark.read.parquet(f"{address}/clean")
+    assert (
+        again.count()
+        == report.n_kept
+        == len(prepare.drop_duplicates(log, same=["user", "item"])[0])
+    )
+    assert rows(prepare.sessionise(again)) == rows(prepare.sessionise(cleaned))
+
+
+def test_an_address_that_pyarrow_cannot_follow_is_refused(tmp_path: Path) -> None:
+    for call in (read_shards, lambda a: prepare.write_shards(LOG, a, n_shards=2)):
+        with pytest.raises(
+            ValueError, match=r"^log://here/x: PyArrow.*log://here/x.*knows file://"
+        ):
+            call("log://here/x")
+
+
+def test_spark_is_given_the_address_of_shards_as_it_stands(
+    on_spark: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyArrow cannot follow this one, and is shown the folder; Spark has nothing but it."""
+    folder, known = f"{address}/shards", FileSystem.from_uri
+
+    class Mounted:
+        @staticmethod
+        def from_uri(there: str) -> Any:
+            return known(there.replace(address, tmp_path.as_uri()))
+
+    monkeypatch.setattr("behaviorseq.shards.FileSystem", Mounted)
+    shards = prepare.write_shards(on_spark(LOG), folder, n_shards=2)
+    assert shards.folder == folder
+    assert_same(
+        shards.in_memory(), prepare.write_shards(LOG, tmp_path / "p", n_shards=2).in_memory()
     )
 
 

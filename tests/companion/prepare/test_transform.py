@@ -43,6 +43,21 @@ def test_codes_are_those_of_a_vocabulary() -> None:
     pd.testing.assert_frame_equal(coded.drop(columns="item_code"), LOG)
 
 
+def test_codes_of_categories_are_those_of_their_text() -> None:
+    kinds = pd.CategoricalDtype(sorted(LOG["item"].unique(), reverse=True), ordered=True)
+    codes = prepare.fit_codes(LOG.astype({"item": kinds}), "item")
+    assert codes.vocabulary().ids.tolist() == sorted(LOG["item"].unique())
+    plain = prepare.fit_codes(LOG, "item").apply(LOG)["item_code"]
+    assert codes.apply(LOG.astype({"item": kinds}))["item_code"].tolist() == plain.tolist()
+
+
+@pytest.mark.parametrize("made", [prepare.fit_codes, prepare.one_hot])
+def test_a_column_that_mixes_types_is_refused(made: Any) -> None:
+    log = pd.DataFrame({"item": [1, "1 ", 2.5]})
+    with pytest.raises(ValueError, match=r"column `item` mixes types.*unify_ids"):
+        made(log, "item")
+
+
 def test_unknown_identifiers_are_shown_or_marked() -> None:
     codes = prepare.fit_codes(LOG[LOG["item"] != "item 3"], "item")
     with pytest.raises(ValueError, match=r"column `item`: .* has no code") as error:
@@ -205,3 +220,11 @@ def test_split_is_that_of_histories() -> None:
 def test_split_refuses(log: pd.DataFrame, moments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         prepare.split_by_time(log, **moments)
+
+
+def test_infinite_amounts_are_shown() -> None:
+    log = LOG.assign(value=LOG["value"].where(LOG.index != 7, -np.inf))
+    with pytest.raises(ValueError, match="column `value`: 1 of 300 events: the amount is inf") as e:
+        prepare.fit_scaler(log, "value", "rank")
+    assert "-inf" in str(e.value)
+    assert "Remedy: drop these events" in str(e.value)
