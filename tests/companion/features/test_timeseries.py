@@ -153,3 +153,10 @@ def test_a_moment_may_be_a_text_a_datetime_or_in_a_zone():
     moments = ["2024-02-22 12:00", dt.datetime(2024, 2, 22, 12), "2024-02-22 21:00+09:00"]  # noqa: DTZ001 - UTC
     for moment in moments:
         assert regular_series(log, moment, "1D", 2).sort_values("step")["amount"].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("by", ["step", "amount"])
+def test_series_of_a_column_that_is_made_here_are_refused(by):
+    log = pd.DataFrame({by: ["a"], "time": pd.to_datetime(["2024-01-01"])})
+    with pytest.raises(ValueError, match=f"by must be another column.*'{by}'"):
+        regular_series(log, "2024-01-02", by=by)
