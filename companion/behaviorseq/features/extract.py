@@ -55,6 +55,10 @@ class Past:
         """Give the events as a dataframe of the kind that came in, all or of one behavior."""
         return self._of(behavior).to_native()
 
+    def has(self, behavior: str | None = None) -> bool:
+        """Say whether there is an event, of any behavior or of one."""
+        return behavior is None or len(self._of(behavior).lazy().head(1).collect()) > 0
+
     def histories(self, behavior: str | None = None) -> Sequences:
         """Give the events as histories, one row for each of ``users``; they are kept.
 

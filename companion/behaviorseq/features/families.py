@@ -68,10 +68,12 @@ class TableFeatures(Family):
     behavior: str | None = None
 
     def of(self, past: Past) -> pd.DataFrame:
-        """Call the function on the past."""
-        made = self.function(past.only(self.behavior), past.moment, **self.options)
-        table = from_table(made).lazy().collect().to_pandas()
-        return table.set_index("user")
+        """Call the function on the past; without an event of the behavior, describe nobody."""
+        there = past.has(self.behavior)
+        events = past.only(self.behavior if there else None)  # all events: the same columns
+        made = self.function(events, past.moment, **self.options)
+        table = from_table(made).lazy().collect().to_pandas().set_index("user")
+        return table if there else table.iloc[:0]
 
 
 @dataclass
