@@ -10,24 +10,28 @@ Protocol: users are dealt out by seed, half to learn from, 15% to validate, the 
 shop is another one for each seed. 'shop': after up to 20 events of each of 1,500 users the next
 behavior, the next category, a purchase within 7 days, the household. 'movielens-100k': of up to 30
 films of each user whether the rating is 4 or 5, the genres of the film rated next, the age group.
-All networks read the last 20 events with a GRU of width 32 and have the same number of
-parameters to 5%, so that the models of one task together have as many times more as there are
-tasks. Dropout, .1 or .3, is chosen for each model by validation with seed 0. Training stops when
-three epochs in a row are no better on validation: the mean over tasks of the loss over that of the
-base rate. 'auc': for several classes the mean of each against the rest. 'difference': of a model of
-all tasks from the models of one task, mean over five seeds with a 95% t-interval; 'win' and 'loss'
-where the interval lies on one side of 0. 'impressions': click and purchase of all that the shop
-showed, where the true rates are known for what was not clicked, too. 'naive': purchases after
-clicks only. 'shared': the same beside the click, one reader. 'ESMM'. 'weighted, estimated' and
-'weighted, true': naive, each click weighted by one over its probability (at most 100), as the
-network 'shared' estimates it or as it is. 'all labels': what nobody has, purchases drawn for all
-impressions. 'ratio': mean stated over mean true rate of all impressions; 'loss' and 'auc': expected
-under the true rates. One thread.
+All networks read the last 20 events with a GRU of width 32 and have the same number of parameters
+to 5%, so that the models of one task, 'single', together have as many times more as there are
+tasks; 'single, small', of width 12, have that number together. Dropout, .1 or .3, is chosen for
+each model by validation with seed 0. Training stops when three epochs in a row are no better on
+validation: the mean over tasks of the loss over that of the base rate. 'shared, own stops': the
+shared bottom trained for all 20 epochs, each task answered by the epoch that is best for it on
+validation. 'auc': for several classes the mean of each against the rest. 'alone': mean of the
+models 'against' which one of all tasks is compared. 'difference' from them: mean over five seeds
+with a 95% t-interval; 'win' and 'loss' where the interval lies on one side of 0. 'impressions':
+click and purchase of all that the shop showed, where the true rates are known for what was not
+clicked, too. 'naive': purchases after clicks only. 'shared': the same beside the click, one reader.
+'ESMM'. 'weighted, estimated' and 'weighted, true': naive, each click weighted by one over its
+probability (at most 100), as the network 'shared' estimates it or as it is. 'all labels': what
+nobody has, purchases drawn for all impressions. These train for four epochs with a rate that falls
+to 0, dropout .1, and keep the epoch that is best on validation. 'ratio': mean stated over mean true
+rate of all impressions; 'loss' and 'auc': expected under the true rates. One thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from dataclasses import replace
@@ -79,8 +83,12 @@ MODELS = {
     "shared, uncertainty": {"weighting": "uncertainty"},
     "shared, scaled": {"weighting": "scaled"},
 }
+OWN_STOPS, SMALL, SMALL_WIDTH = "shared, own stops", "single, small", 12
 DROPOUTS = (0.1, 0.3)
 TRAINING = Training(epochs=20, learning_rate=2e-3, batch_size=128, patience=3)
+BRIEF = Training(
+    epochs=4, learning_rate=3e-3, schedule="cosine", warmup=0.05, batch_size=64, patience=4
+)
 CENSUS_NUMBERS = (0, 5, 16, 17, 18, 30, 39)  # columns that are numbers
 CENSUS_WEIGHT, CENSUS_MARITAL, CENSUS_INCOME = 24, 7, 41
 
@@ -159,27 +167,39 @@ def judged(model: MultiTask, test: Examples) -> Iterator[Row]:
     """Judge each task of a model."""
     chances = model.predict(test)
     for head in model.heads:
-        labels = test.labels[head.name]
-        yield {
-            "task": head.name,
-            "loss": round(float(np.nanmean(task_losses(chances[head.name], labels))), 5),
-            "auc": round(task_auc(chances[head.name], labels), 5),
-        }
+        yield measures(head.name, chances[head.name], test)
+
+
+def measures(task: str, chances: NDArray[Any], test: Examples) -> Row:
+    """Give the mean log-loss and the area of what is said of a task."""
+    labels = test.labels[task]
+    loss = float(np.nanmean(task_losses(chances, labels)))
+    return {"task": task, "loss": round(loss, 5), "auc": round(task_auc(chances, labels), 5)}
 
 
 def variants(data: str, heads: tuple[Head, ...], examples: Examples) -> dict[str, list[MultiTask]]:
-    """Make all models, each of the same size; those of one task are a list."""
-    fresh = {"training": TRAINING}
-    made = {name: [MultiTask(heads=heads, **fresh, **options)] for name, options in MODELS.items()}
-    made = {"single": [MultiTask(heads=(head,), **fresh) for head in heads], **made}
+    """Make all models, those of one task as a list; each has the size, or the small ones have."""
+
+    def made(size: int, **options: Any) -> MultiTask:
+        return of_size(MultiTask(training=TRAINING, **options), examples, size)
+
     size = SIZES[data]
-    return {name: [of_size(m, examples, size) for m in models] for name, models in made.items()}
+    small = {"size": size // len(heads), "width": SMALL_WIDTH}
+    return {
+        "single": [made(size, heads=(head,)) for head in heads],
+        **{name: [made(size, heads=heads, **options)] for name, options in MODELS.items()},
+        SMALL: [made(heads=(head,), **small) for head in heads],
+    }
 
 
-def tasks(data: str, seed: int, tried: list[Row], folder: str = "") -> Iterator[Row]:
-    """Run all models of a data set with one seed; dropout is chosen with the first."""
+def tasks(
+    data: str, seed: int, there: set[str], tried: list[Row], folder: str = ""
+) -> Iterator[Row]:
+    """Run the models that are not there, with one seed; dropout is chosen with the first seed."""
     (train, validation, test), heads = examples_of(data, seed, folder)
     for name, models in variants(data, heads, train).items():
+        if name in there:
+            continue
         for model in models:
             key = {"data": data, "model": name, "tasks": [head.name for head in model.heads]}
             seeded = replace(model, training=replace(TRAINING, seed=seed))
@@ -191,6 +211,33 @@ def tasks(data: str, seed: int, tried: list[Row], folder: str = "") -> Iterator[
             fitted, cost = max(outcomes, key=lambda outcome: outcome[1]["validation"])
             for row in judged(fitted, test):
                 yield {"data": data, "model": name, "seed": seed, **row, **cost}
+    if OWN_STOPS not in there:
+        yield from own_stops(data, seed, tried, folder)
+
+
+def own_stops(data: str, seed: int, tried: list[Row], folder: str = "") -> Iterator[Row]:
+    """Train a shared bottom to the end; answer each task by the epoch that is best for it."""
+    (train, validation, test), heads = examples_of(data, seed, folder)
+    names = [head.name for head in heads]
+    dropout = chosen(tried, {"data": data, "model": "shared bottom", "tasks": names})
+    training = replace(TRAINING, seed=seed, patience=TRAINING.epochs)
+    model = of_size(MultiTask(heads=heads, training=training), train, SIZES[data])
+    least: dict[str, tuple[float, int, NDArray[Any]]] = {}
+    epochs = iter(range(1, TRAINING.epochs + 1))
+
+    def validate(m: MultiTask) -> float:
+        epoch, said = next(epochs), m.predict(test)
+        for name, loss in zip(names, m.losses_on(validation).tolist(), strict=True):
+            if name not in least or loss < least[name][0]:
+                least[name] = (loss, epoch, said[name])
+        return -m.relative_loss(validation)
+
+    fitted = replace(model, dropout=dropout).fit(train, validate=validate)
+    assert fitted.network is not None
+    size = sum(p.numel() for p in fitted.network.parameters())
+    for name, (_, epoch, said) in least.items():
+        found = {"data": data, "model": OWN_STOPS, "seed": seed, **measures(name, said, test)}
+        yield found | {"dropout": dropout, "parameters": size, "best_epoch": epoch}
 
 
 def chosen(tried: list[Row], key: Row) -> float:
@@ -227,7 +274,7 @@ def conversions(seed: int) -> Iterator[Row]:
     train, validation, test = found.deal(SHARES, seed)
     settings = {
         "inner": 64,
-        "training": replace(TRAINING, batch_size=64, patience=2, epochs=10, seed=seed),
+        "training": replace(BRIEF, seed=seed),
     }
     models = {
         "naive": MultiTask(heads=(Head("conversion"),), **settings),
@@ -272,21 +319,23 @@ def judged_rate(test: Examples, chances: NDArray[Any]) -> Row:
 
 
 def compared(rows: list[Row]) -> list[Row]:
-    """Compare each model of all tasks with those of one task, over the seeds."""
+    """Compare each model of all tasks with both kinds of models of one task, over the seeds."""
     table = pd.DataFrame([row for row in rows if row["data"] != "impressions"])
     found = []
     for (data, task), part in table.groupby(["data", "task"], sort=False):
         for metric, sign in (("auc", 1), ("loss", -1)):
             values = part.pivot_table(index="seed", columns="model", values=metric)
-            for name in MODELS:
-                difference = (values[name] - values["single"]).dropna()
+            for against, name in itertools.product(("single", SMALL), (*MODELS, OWN_STOPS)):
+                if not {against, name} <= set(values.columns):
+                    continue
+                difference = (values[name] - values[against]).dropna()
                 if len(difference) < 2:
                     continue
                 half = stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference)
                 mean = float(difference.mean())
                 found.append(
-                    {"data": data, "task": task, "model": name, "metric": metric}
-                    | {"single": round(float(values["single"].mean()), 5)}
+                    {"data": data, "task": task, "model": name, "against": against}
+                    | {"metric": metric, "alone": round(float(values[against].mean()), 5)}
                     | {"difference": round(mean, 5), "seeds": len(difference)}
                     | {"low": round(mean - half, 5), "high": round(mean + half, 5)}
                     | {"verdict": verdict(sign * mean, half)}
@@ -312,14 +361,17 @@ def main() -> None:
     stored = {} if arguments.again or not path.exists() else json.loads(path.read_text())
     rows, tried = stored.get("rows", []), stored.get("tried", [])
     data_sets = [*DATA, "impressions", *(["census-income"] if arguments.census else [])]
-    for seed in SEEDS:
-        for data in data_sets:
-            if any(row["data"] == data and row["seed"] == seed for row in rows):
-                continue
-            run = conversions(seed) if data == "impressions" else None
-            rows += run or tasks(data, seed, tried, arguments.census)
-            store(rows, tried=tried, compared=compared(rows))
-            print(time.strftime("%H:%M:%S"), data, seed, flush=True)
+    for data, seed in itertools.product(data_sets, SEEDS):
+        there = {row["model"] for row in rows if row["data"] == data and row["seed"] == seed}
+        if data == "impressions":
+            found = [] if there else list(conversions(seed))
+        else:
+            found = list(tasks(data, seed, there, tried, arguments.census))
+        if not found:
+            continue
+        rows += found
+        store(rows, tried=tried, compared=compared(rows))
+        print(time.strftime("%H:%M:%S"), data, seed, flush=True)
     print(pd.DataFrame(compared(rows)).to_string())
 
 

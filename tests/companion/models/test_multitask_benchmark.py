@@ -34,12 +34,15 @@ def test_each_row_is_there_once_for_each_seed(stored):
     assert (counts == len(stored["seeds"])).all()
 
 
-def test_models_of_one_data_set_have_one_size(stored):
+def test_models_of_one_data_set_have_one_size_and_the_small_ones_together(stored):
     rows = pd.DataFrame(stored["rows"])
     rows = rows[rows["data"] != "impressions"]
     for _, part in rows.groupby("data"):
-        sizes = part["parameters"]
+        small = part["model"] == "single, small"
+        sizes = part.loc[~small, "parameters"]
         assert sizes.max() <= 1.1 * sizes.min()
+        together = part[small].groupby("seed")["parameters"].sum()
+        assert together.between(0.95 * sizes.min(), 1.05 * sizes.max()).all()
 
 
 def test_validation_chose_the_dropout(stored):
@@ -49,7 +52,9 @@ def test_validation_chose_the_dropout(stored):
         tried = [
             t
             for t in stored["tried"]
-            if t["data"] == row["data"] and t["model"] == row["model"] and row["task"] in t["tasks"]
+            if t["data"] == row["data"]
+            and t["model"] == row["model"].replace("shared, own stops", "shared bottom")
+            and row["task"] in t["tasks"]
         ]
         assert row["dropout"] == max(tried, key=lambda t: t["validation"])["dropout"]
     assert not any("auc" in tried for tried in stored["tried"])
@@ -58,10 +63,11 @@ def test_validation_chose_the_dropout(stored):
 def test_comparisons_are_those_of_the_rows(stored, benchmark):
     assert stored["compared"] == benchmark.compared(stored["rows"])
     rows = pd.DataFrame(stored["rows"])
-    for entry in stored["compared"][:8]:
+    assert {entry["against"] for entry in stored["compared"]} == {"single", "single, small"}
+    for entry in stored["compared"][:32]:
         part = rows[(rows["data"] == entry["data"]) & (rows["task"] == entry["task"])]
         values = part.set_index(["model", "seed"])[entry["metric"]]
-        difference = (values[entry["model"]] - values["single"]).to_numpy()
+        difference = (values[entry["model"]] - values[entry["against"]]).to_numpy()
         half = 2.776 * difference.std(ddof=1) / np.sqrt(5)  # t of four degrees of freedom
         assert entry["difference"] == pytest.approx(difference.mean(), abs=1e-5)
         assert entry["high"] - entry["difference"] == pytest.approx(half, abs=2e-5)
