@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from behaviorseq import Sequences
@@ -52,7 +52,6 @@ ENGINES: list[Callable[[pd.DataFrame], Any]] = [
 ]
 
 
-@settings(deadline=None)
 @given(
     entries=st.lists(st.sampled_from(["b", "a", "ç", None]), max_size=12),
     start=st.integers(0, 3),

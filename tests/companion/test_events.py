@@ -91,7 +91,7 @@ events = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(events, min_size=1, max_size=12))
 def test_engines_count_as_python_does(rows: list[tuple[str, str, int, str]]) -> None:
     log = pd.DataFrame(rows, columns=["user", "item", "time", "behavior"])

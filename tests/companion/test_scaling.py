@@ -14,7 +14,7 @@ from behaviorseq.scaling import ScalingCurve
 SIZES = np.array([1e3, 3e3, 1e4, 3e4, 1e5, 3e5])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.floats(0, 5), st.floats(0.5, 3), st.floats(0.2, 1.5))
 def test_a_curve_is_found_again(floor: float, excess: float, exponent: float) -> None:
     true = ScalingCurve(floor, excess, exponent, SIZES[0], 0.0)

@@ -17,7 +17,7 @@ EVENTS = st.lists(
     min_size=1,
 )
 
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=40)
 
 
 def log(rows: list[tuple]) -> pd.DataFrame:

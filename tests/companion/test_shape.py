@@ -161,7 +161,7 @@ def normaliser(exponent: float, least: int) -> Any:
     return (np.arange(least, end) ** -exponent).sum() + rest
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 40), min_size=12, max_size=60), st.integers(2, 6))
 def test_fit_is_that_of_a_plain_search(counts: list[int], least_tail: int) -> None:
     fits = []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from behaviorseq import Holdout, Sequences, Split, Vocabulary, global_time_split, leave_one_out
 
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=40)
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4)), min_size=8, max_size=40)
 DAY = pd.Timestamp("2024-01-01")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from behaviorseq import Sequences, first_events, prefixes, user_groups
 
-QUICK = settings(max_examples=40, deadline=None)
+QUICK = settings(max_examples=40)
 LENGTHS = st.lists(st.integers(1, 7), min_size=1, max_size=8)
 
 

@@ -14,7 +14,7 @@ LABELS = st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_s
 
 
 @given(LABELS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_is_the_share_of_pairs_in_order(rows):
     happened, scores = (np.array(column) for column in zip(*rows, strict=True))
     yes, no = scores[happened][:, None], scores[~happened]

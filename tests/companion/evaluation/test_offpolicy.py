@@ -49,7 +49,7 @@ def test_by_hand() -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_against_loops(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n, k = int(rng.integers(2, 20)), int(rng.integers(1, 5))

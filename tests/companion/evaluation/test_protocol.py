@@ -105,7 +105,7 @@ def test_a_list_that_runs_out_counts_what_it_has() -> None:
     assert (result.per_user["Novelty@3"] >= 0).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 10_000), st.booleans())
 def test_equals_a_slow_loop(seed: int, exclude_seen: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -124,7 +124,7 @@ def test_equals_a_slow_loop(seed: int, exclude_seen: bool) -> None:
             assert ours[name].iloc[user] == pytest.approx(theirs[name][0])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.permutations(range(5)))
 def test_the_order_of_users_changes_nothing(order: list[int]) -> None:
     rng = np.random.default_rng(1)

@@ -49,7 +49,7 @@ def test_a_higher_level_is_wider() -> None:
     assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.float64, st.integers(1, 30), elements=st.floats(0, 1)), st.integers(0, 99))
 def test_an_interval_stays_among_the_values(values: np.ndarray, seed: int) -> None:
     value, low, high = bootstrap_interval(values, n_bootstrap=50, seed=seed)
@@ -167,7 +167,7 @@ def test_holm_by_hand() -> None:
     assert _holm(np.array([0.9, 0.8])).tolist() == [1, 1]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(arrays(np.float64, st.integers(1, 12), elements=st.floats(0, 1)))
 def test_holm_lies_between_the_plain_and_bonferroni(p: np.ndarray) -> None:
     corrected = _holm(p)

@@ -39,7 +39,7 @@ def random_graph(seed, n=9, share=0.25):
 
 
 @given(seed=seeds, weights=some_weights)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_transitions_equal_the_loop_over_pairs(seed, weights):
     _, histories = random_log(seed)
     expected = np.zeros((histories.n_items, histories.n_items))
@@ -56,7 +56,7 @@ def test_transitions_equal_the_loop_over_pairs(seed, weights):
 
 
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_cooccurrence_counts_histories_with_both_items(seed):
     log, histories = random_log(seed)
     owners = log.groupby("item")["user"].agg(set)
@@ -65,7 +65,7 @@ def test_cooccurrence_counts_histories_with_both_items(seed):
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_graphs_do_not_depend_on_the_order_of_users(seed):
     _, histories = random_log(seed)
     mixed = histories.take(np.random.default_rng(seed).permutation(len(histories)))
@@ -82,7 +82,7 @@ def test_histories_without_a_pair_make_a_graph_without_edges():
 
 
 @given(seed=seeds, damping=st.sampled_from([0.0, 0.5, 0.85, 0.99]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_pagerank_is_the_eigenvector_and_that_of_networkx(seed, damping):
     graph = random_graph(seed)
     rank = pagerank(graph, damping=damping, steps=5000)
@@ -138,7 +138,7 @@ def test_pagerank_checks_its_arguments():
 
 
 @given(seed=seeds, steps=st.integers(1, 4), neighbors=st.sampled_from([None, 1, 2]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_an_item_graph_keeps_the_strongest_edges_of_either_end(seed, steps, neighbors):
     _, histories = random_log(seed)
     every = cooccurrence_graph(histories, 1 / np.arange(1, steps + 1)).toarray()

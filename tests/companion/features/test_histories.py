@@ -23,7 +23,7 @@ def random_histories(seed):
 
 
 @given(seed=st.integers(0, 10_000), decay=st.sampled_from([0.0, 0.3, 1.0]), sparse=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_means_equal_the_loop(seed, decay, sparse):
     histories = random_histories(seed)
     table = np.random.default_rng(seed).normal(size=(5, 3))

@@ -107,7 +107,7 @@ LOGS = st.lists(EVENTS, max_size=40).map(lambda rows: log_of([*rows, (9, 0, 0, "
 
 @pytest.mark.parametrize("engine", ["pandas", "polars", "polars lazy", "duckdb"])
 @given(log=LOGS)
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=8, phases=[Phase.explicit, Phase.generate])
 def test_each_feature_is_what_a_loop_counts(engine, log, engines):
     check(engines[engine](log), log)
 

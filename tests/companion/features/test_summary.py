@@ -29,7 +29,7 @@ logs = st.lists(
 )
 each_engine = pytest.mark.parametrize("engine", ["pandas", "polars", "polars lazy", "duckdb"])
 # Shrinking a failure would run the engines for minutes.
-quick = settings(max_examples=6, deadline=None, phases=[Phase.explicit, Phase.generate])
+quick = settings(max_examples=6, phases=[Phase.explicit, Phase.generate])
 
 
 def log_of(found):

@@ -28,7 +28,7 @@ entries = st.tuples(
 logs = st.lists(entries, min_size=1, max_size=30)
 each_engine = pytest.mark.parametrize("engine", ["pandas", "polars", "polars lazy", "duckdb"])
 # Shrinking a failure would run the engines for minutes.
-quick = settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+quick = settings(max_examples=8, phases=[Phase.explicit, Phase.generate])
 
 
 def log_of(found):

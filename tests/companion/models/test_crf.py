@@ -97,7 +97,7 @@ def test_marginals_are_summed_over_paths(seed):
     st.lists(st.integers(1, 5), min_size=1, max_size=4),
     st.integers(1, 3),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_decoded_path_is_the_best_of_all(seed, lengths, n_labels):
     crf, emissions, mask = example(seed, tuple(lengths), n_labels)
     found = crf.decode(emissions, mask)

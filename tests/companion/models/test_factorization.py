@@ -49,7 +49,7 @@ def start_of(model, n_items):
     regularization=st.sampled_from([0.1, 5]),
     alpha=st.sampled_from([0.5, 40]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_als_equals_solving_rows_one_by_one(seed, factors, regularization, alpha, make_log):
     train, log = make_log(seed), make_log(seed + 1000, n_users=7)
     model = ALS(factors, regularization, alpha, iterations=3, seed=seed).fit(train)
@@ -136,7 +136,7 @@ def ease_by_regression(x, regularization):
     regularization=st.sampled_from([0.5, 10, 500]),
     decay=st.sampled_from([None, 0.0, 0.6, 1.0]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_ease_equals_ridge_regressions(seed, regularization, decay, make_log):
     train, log = make_log(seed), make_log(seed + 1000, n_users=7)
     x = (counts_of(train) > 0).astype(float)

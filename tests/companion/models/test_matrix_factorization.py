@@ -34,7 +34,7 @@ def started(seed, n_users=5, n_items=7):
 
 
 @given(seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_bpr_step_is_the_gradient_of_its_loss(seed):
     learned, rng = started(seed)
     users, own, other = (rng.integers(0, n, 6) for n in (5, 7, 7))

@@ -71,7 +71,7 @@ def sum_over_history(log, weights, decay):
     decay=decays,
     count=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_item_knn_equals_the_loop(seed, k, shrink, decay, count, make_log):
     log = make_log(seed)
     model = ItemKNN(k=k, shrink=shrink, decay=decay, count=count).fit(log)
@@ -139,7 +139,7 @@ def test_user_knn_adds_up_scikit_learns_neighbors(make_log):
 @given(
     seed=seeds, k=st.sampled_from([None, 1, 4]), shrink=st.sampled_from([0, 2.5, 10]), decay=decays
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_user_knn_equals_the_loop(seed, k, shrink, decay, make_log):
     train, log = make_log(seed), make_log(seed + 1000, n_users=7)
     x = matrix(train, count=False)
@@ -166,7 +166,7 @@ def test_user_knn_equals_the_loop(seed, k, shrink, decay, make_log):
     reverse=st.sampled_from([0, 0.5, 1]),
     decay=decays,
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_sequential_rules_equal_the_loop(seed, steps, reverse, decay, make_log):
     log = make_log(seed)
     rules = np.zeros((log.n_items, log.n_items))

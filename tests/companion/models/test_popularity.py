@@ -41,7 +41,7 @@ def test_random_scores_depend_on_the_history_alone(make_log):
 
 
 @given(seed=seeds)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_popularity_counts_events(seed, make_log):
     log = make_log(seed)
     expected = [sum(int(i == j) for i in log.items) for j in range(log.n_items)]
@@ -49,7 +49,7 @@ def test_popularity_counts_events(seed, make_log):
 
 
 @given(seed=seeds, days=st.sampled_from([0.5, 3, 17.25, 1000]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_recent_popularity_counts_events_of_the_last_days(seed, days, make_log):
     log = make_log(seed)
     end = log.times.max()
@@ -105,7 +105,7 @@ MODELS = {
 
 @pytest.mark.parametrize("kind", MODELS)
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_user_frequency_equals_the_loop_and_breaks_ties_by_popularity(kind, seed, make_log):
     log = make_log(seed)
 

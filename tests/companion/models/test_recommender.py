@@ -238,7 +238,7 @@ def by_sorting(scores, seen, k):
     return items, values
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), k=st.integers(1, 12), exclude=st.booleans(), seed=st.integers(0, 50))
 def test_recommend_equals_sorting_every_row(data, k, exclude, seed, make_log):
     log = make_log(seed)
@@ -285,7 +285,7 @@ def test_recommend_refuses_a_length_that_is_not_a_count(k, make_log):
         Popularity().fit(log).recommend(log, k)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_top_k_equals_a_stable_sort(data):
     floats = st.floats(width=32, allow_nan=False)

@@ -206,7 +206,7 @@ def frame_of(rows: list[tuple[str, str, int]]) -> pd.DataFrame:
     )
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(events_of_one, st.integers(0, 10))
 def test_duplicates_by_hand(rows: list[tuple[str, str, int]], within: int) -> None:
     kept, last = 0, {}
@@ -219,7 +219,7 @@ def test_duplicates_by_hand(rows: list[tuple[str, str, int]], within: int) -> No
     assert report.count() == len(rows) - kept
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(events_of_one, st.integers(0, 10))
 def test_sessions_by_hand(rows: list[tuple[str, str, int]], gap: int) -> None:
     log = frame_of(rows)

@@ -133,7 +133,7 @@ def kind(frame: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", CLEANING)
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(log=logs)
 def test_cleaning_is_the_same(name: str, engines: Any, rows: Any, log: pd.DataFrame) -> None:
     expected, report = CLEANING[name](log)
@@ -147,7 +147,7 @@ def test_cleaning_is_the_same(name: str, engines: Any, rows: Any, log: pd.DataFr
 
 
 @pytest.mark.parametrize("name", OTHERS)
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 @given(log=tidy_logs)
 def test_the_rest_is_the_same(name: str, engines: Any, rows: Any, log: pd.DataFrame) -> None:
     expected = rows(OTHERS[name](log))

@@ -35,7 +35,7 @@ def by_series(series: pd.DataFrame, fill: Any) -> Any:
     return pd.concat(parts).sort_index()
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_linear_is_that_of_pandas(seed: int, n: int) -> None:
     series = make_series(seed, n)
@@ -50,7 +50,7 @@ def test_linear_is_that_of_pandas(seed: int, n: int) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.integers(1, 60))
 def test_spline_is_that_of_scipy(seed: int, n: int) -> None:
     series = make_series(seed, n)
@@ -71,7 +71,7 @@ def test_spline_is_that_of_scipy(seed: int, n: int) -> None:
     np.testing.assert_allclose(polars.to_numpy(), expected, atol=1e-7)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32), st.integers(1, 60), st.none() | st.integers(1, 3))
 def test_forward_is_that_of_pandas(seed: int, n: int, limit: int | None) -> None:
     series = make_series(seed, n)

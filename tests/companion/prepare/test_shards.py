@@ -73,7 +73,7 @@ def assert_holds(folder: Path, log: pd.DataFrame, n_shards: int) -> None:
     assert max(part.n_events for part in shards.parts) < len(log) / n_shards + most
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(
     log=st.builds(make_log, st.integers(0, 2**32), st.integers(1, 60)),
     n_shards=st.integers(1, 7),

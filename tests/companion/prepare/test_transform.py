@@ -81,7 +81,7 @@ def test_one_hot_is_that_of_pandas() -> None:
         prepare.one_hot(pd.DataFrame({"item": range(1_001)}), "item")
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     seconds=st.lists(st.integers(-(10**9), 10**9), min_size=1),
     length=st.integers(1, 10**7),
@@ -176,7 +176,7 @@ def core_by_hand(log: pd.DataFrame, user: int, item: int) -> pd.DataFrame:
         log = kept
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32), st.integers(1, 5), st.integers(1, 5))
 def test_core_is_the_fixed_point(seed: int, user: int, item: int) -> None:
     log = make_log(120, seed=seed)

@@ -18,7 +18,7 @@ from behaviorseq.simulate.education_model import (
 )
 from behaviorseq.simulate.education_subjects import N_SKILLS, NEEDS
 
-QUICK = settings(max_examples=50, deadline=None)
+QUICK = settings(max_examples=50)
 NUMBERS = st.floats(-3, 3)
 SHARES = st.floats(0, 1)
 

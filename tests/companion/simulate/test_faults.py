@@ -75,7 +75,7 @@ def test_restoring_gives_back_any_types(kind: str) -> None:
         assert isinstance(corrupt(log, {"robot": 0.1}).events["user"].dtype, pd.CategoricalDtype)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(
     n=st.integers(1, 60),
     seed=st.integers(0, 2**32),

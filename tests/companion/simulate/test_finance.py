@@ -166,7 +166,7 @@ def test_money_balances_to_the_cent(world, log):
     assert (closing == world.simulate().cash).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(2, 40), st.integers(1, 60))
 def test_accounts_and_limits_hold_in_any_world(seed, n_items, days):
     world = Finance(30, n_items, days, seed)

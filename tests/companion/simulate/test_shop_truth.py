@@ -153,7 +153,7 @@ def test_visits_are_about_what_the_person_wants(events, truth):
     assert np.abs(z).max() < 4
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), missions=st.booleans())
 def test_interest_is_a_distribution(truth, seed, missions):
     users, times = moments(50, seed)

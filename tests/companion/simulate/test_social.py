@@ -121,7 +121,7 @@ def test_bad_arguments_are_refused(arguments, message):
         simulate.world("social", **arguments)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.integers(2, 30),
     st.integers(1, 60),

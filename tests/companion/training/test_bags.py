@@ -28,7 +28,7 @@ rows_strategy = st.lists(st.lists(st.integers(0, 6), max_size=6), min_size=1, ma
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=rows_strategy, size=st.integers(1, 4), number=st.integers(0, 3))
 def test_an_epoch_holds_every_pair_once(rows, size, number):
     bags = Bags(log_of(rows), batch_size=size, seed=1)

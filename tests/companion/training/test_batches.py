@@ -56,7 +56,7 @@ lists_of_lengths = st.lists(st.integers(0, 30), min_size=1, max_size=40).filter(
     batch_size=st.integers(1, 9),
     epoch=st.integers(0, 5),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_an_epoch_holds_every_window_once(lengths, length, windows, batch_size, epoch):
     histories = sequences(lengths)
     got = Batches(histories, batch_size=batch_size, length=length, windows=windows)
@@ -67,7 +67,7 @@ def test_an_epoch_holds_every_window_once(lengths, length, windows, batch_size, 
 
 
 @given(lengths=lists_of_lengths, length=st.integers(1, 12))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_cut_into_windows_every_event_but_the_first_is_a_target_once(lengths, length):
     histories = sequences(lengths)
     rows = pieces(Batches(histories, length=length).epoch(0))

@@ -33,7 +33,7 @@ lists_of_lengths = st.lists(st.integers(0, 12), min_size=1, max_size=20).filter(
     windows=st.sampled_from(["all", "last"]),
     batch_size=st.integers(1, 9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_prefixes_ask_once_for_each_event_that_others_precede(lengths, length, windows, batch_size):
     histories = sequences(lengths)
     expected = []
@@ -61,7 +61,7 @@ def test_prefixes_ask_once_for_each_event_that_others_precede(lengths, length, w
     share=st.floats(0, 1),
     last=st.floats(0, 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_hidden_items_put_back_give_the_windows(lengths, length, share, last):
     histories = sequences(lengths)
     task = MaskedItems(share, last)

@@ -56,7 +56,7 @@ def test_an_unknown_answer_has_neither_loss_nor_gradient(kind):
 
 
 @given(ODDS, ODDS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_chances_of_a_chain_have_sum_1(a, b):
     both, not_both = chain_log_chances(*(torch.tensor([x], dtype=torch.float64) for x in (a, b)))
     assert (both.exp() + not_both.exp()).item() == pytest.approx(1, abs=1e-12)
