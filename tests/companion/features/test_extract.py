@@ -111,6 +111,17 @@ def test_one_user_is_described_without_the_others(shop):
     pd.testing.assert_frame_equal(alone, found.loc[[user]], rtol=1e-4, check_dtype=False)
 
 
+def test_a_behavior_that_nobody_shows_describes_nobody(shop, engines):
+    log, _ = shop
+    bought = {"bought": TableFeatures(purchase_statistics, behavior="purchase")}
+    features, never = Features(bought).fit(log, EARLY), log[log["behavior"] != "purchase"]
+    for make in engines.values():
+        found = features.at(make(never), MOMENT)
+        assert list(found) == list(features.at(log, MOMENT))
+        assert found.isna().all(axis=None)
+        assert len(found) == never.loc[never["time"] < MOMENT, "user"].nunique()
+
+
 def test_engines_and_histories_agree(shop, engines):
     log, items = shop
     distinct = log.drop_duplicates(["user", "time"])  # histories shuffle what shares its time
