@@ -21,7 +21,12 @@ CHUNK_BYTES = 64_000_000  # logits held at a time
 
 
 def generalised_bce(
-    hidden: Tensor, weight: Tensor, targets: Tensor, negatives: Tensor, t: float = 0.0
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    negatives: Tensor,
+    t: float = 0.0,
+    prior: bool = False,
 ) -> Tensor:
     r"""Binary cross-entropy against drawn negatives, calibrated for how few they are.
 
@@ -34,6 +39,11 @@ def generalised_bce(
     With :math:`t = 0`, :math:`\beta = 1`: plain binary cross-entropy, whose probabilities are too
     high by far, because it sees one positive for k negatives and not for :math:`|I| - 1`. With
     :math:`t = 1`, :math:`\beta = \alpha` undoes that.
+
+    With ``prior``, :math:`s + \log(\beta / k)` stands for each score s. That changes no order of
+    items, only where training begins: an untrained network scores all items about 0, says one
+    half of each, and its first steps push the vectors of all items together, away from whatever
+    history; with the constant, 0 is the best score for a network that knows nothing.
 
     Parameters
     ----------
@@ -48,6 +58,8 @@ def generalised_bce(
         the target counts as nothing.
     t : float
         Calibration, 0 to 1.
+    prior : bool
+        Whether training begins at what is best without knowing anything.
 
     Returns
     -------
@@ -59,13 +71,16 @@ def generalised_bce(
     - Petrov and Macdonald, gSASRec: Reducing overconfidence in sequential recommendation trained
       with negative sampling, RecSys 2023, arXiv 2308.07192; as in the authors' code, ``gbce.py``
       of asash/gSASRec-pytorch.
+    - Lin, Goyal, Girshick, He and Dollar, Focal loss for dense object detection, ICCV 2017, arXiv
+      1708.02002, sections 3.3 and 4.1: a prior in the bias, where one class is rare.
     """
     k, n_items = negatives.shape[-1], len(weight)
     alpha = k / max(1, n_items - 1)
     beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
-    no_change = hidden.new_zeros(negatives.shape)
-    positive, negative = _logits(hidden, weight, targets, negatives, no_change)  # (n,), (n, k)
-    loss = beta * F.softplus(-positive) + F.softplus(negative).sum(dim=1)
+    start = math.log(beta / k) if prior else 0.0
+    add = hidden.new_full(negatives.shape, start)
+    positive, negative = _logits(hidden, weight, targets, negatives, add)  # (n,), (n, k)
+    loss = beta * F.softplus(-positive - start) + F.softplus(negative).sum(dim=1)
     return loss.mean() / (k + 1)
 
 
@@ -256,11 +271,15 @@ class GBCE(Loss):
     shared : bool
         Draw the negatives once a step, for all its events: much faster, since vectors are read
         once, at the price of steps that differ more from each other.
+    prior : bool
+        Begin at what is best without knowing anything: worth most where catalogues are large and
+        training is short.
     """
 
     negatives: int = 256
     t: float = 0.75
     shared: bool = False
+    prior: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -274,7 +293,7 @@ class GBCE(Loss):
             drawn = torch.randint(len(weight), (self.negatives,), device=targets.device)
         else:
             drawn = draw_others(targets, len(weight), self.negatives)
-        return generalised_bce(hidden, weight, targets, drawn, self.t)
+        return generalised_bce(hidden, weight, targets, drawn, self.t, self.prior)
 
 
 @dataclass

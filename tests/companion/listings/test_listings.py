@@ -222,17 +222,46 @@ def test_parameters_are_counted_by_hand(models: dict[str, Any]) -> None:
     assert trained == by_hand
 
 
+def lstm_state(weights: list[torch.Tensor], suffix: str = "") -> dict[str, torch.Tensor]:
+    """Give a Keras LSTM's kernel, recurrent kernel and bias as torch names them."""
+    kernel, recurrent, bias = weights
+    state = {"weight_ih": kernel.T, "weight_hh": recurrent.T, "bias_ih": bias}
+    state["bias_hh"] = torch.zeros_like(bias)
+    return {f"{name}_l0{suffix}": value for name, value in state.items()}
+
+
 def test_lstm_is_that_of_torch(models: dict[str, Any]) -> None:
     weights = [torch.tensor(w) for w in models["lstm"].get_weights()]
     x = torch.tensor(GIVEN["lstm x"])
     for layer in range(2):
-        kernel, recurrent, bias = weights[3 * layer : 3 * layer + 3]
-        reference = torch.nn.LSTM(kernel.shape[0], recurrent.shape[0], batch_first=True)
-        state = {"weight_ih_l0": kernel.T, "weight_hh_l0": recurrent.T, "bias_ih_l0": bias}
-        reference.load_state_dict({**state, "bias_hh_l0": torch.zeros_like(bias)})
+        own = weights[3 * layer : 3 * layer + 3]
+        reference = torch.nn.LSTM(own[0].shape[0], own[1].shape[0], batch_first=True)
+        reference.load_state_dict(lstm_state(own))
         x, _ = reference(x)
     wanted = torch.sigmoid(x[:, -1] @ weights[6] + weights[7]).detach().numpy()
     np.testing.assert_allclose(outputs(models["lstm"], GIVEN["lstm x"]), wanted, atol=1e-5)
+
+
+def test_multitask_and_its_loss_are_those_of_torch(models: dict[str, Any]) -> None:
+    model = models["multitask"]
+    w = [torch.tensor(each) for each in model.get_weights()]  # those of the heads come last
+    reader = torch.nn.LSTM(128, 64, batch_first=True, bidirectional=True)
+    reader.load_state_dict(lstm_state(w[2:5]) | lstm_state(w[5:8], "_reverse"))
+    x, y, _ = parts(GIVEN, "multitask")
+    read, _ = reader(torch.relu(torch.tensor(x) @ w[0] + w[1]))
+    flat = read.flatten(1)  # (N, T * 128)
+    heads = ("predictive_task", "classification_task")
+    logit, kinds = (
+        flat @ torch.tensor(kernel) + torch.tensor(bias)
+        for kernel, bias in (model.get_layer(head).get_weights() for head in heads)
+    )
+    wanted = torch.cat([kinds.softmax(dim=1), torch.sigmoid(logit)], dim=1)
+    found = outputs(model, x)
+    np.testing.assert_allclose(found, wanted.detach().numpy(), atol=1e-5)
+    happened, kind = (torch.tensor(y[head]) for head in heads)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, happened)
+    loss = loss + torch.nn.functional.cross_entropy(kinds, kind)
+    assert losses(seeded("multitask"), x, y, None)[0] == pytest.approx(loss.item(), rel=1e-4)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:

@@ -67,31 +67,56 @@ def test_full_softmax_never_holds_all_logits(monkeypatch):
     assert max(rows for rows, _ in held) == 8
 
 
-def gbce_by_loop(hidden, weight, targets, negatives, t):
+def gbce_by_loop(hidden, weight, targets, negatives, t, prior=False):
     """Follow the paper's formula pair by pair, leaving out a negative that is the target."""
     n, k = negatives.shape
     alpha = k / (len(weight) - 1)
     beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha)
+    start = np.log(beta / k) if prior else 0
     total = torch.zeros((), dtype=torch.float64)
     for i in range(n):
-        positive = torch.sigmoid(hidden[i] @ weight[targets[i]])
+        positive = torch.sigmoid(hidden[i] @ weight[targets[i]] + start)
         parts = beta * torch.log(positive)
         for j in negatives[i].tolist():
             if j != targets[i]:
-                parts = parts + torch.log(1 - torch.sigmoid(hidden[i] @ weight[j]))
+                parts = parts + torch.log(1 - torch.sigmoid(hidden[i] @ weight[j] + start))
         total = total - parts / (k + 1)
     return total / n
 
 
 @pytest.mark.parametrize("t", [0.0, 0.75, 1.0])
 @pytest.mark.parametrize("shared", [True, False])
-def test_gbce_equals_the_formula(tensors, t, shared):
+@pytest.mark.parametrize("prior", [True, False])
+def test_gbce_equals_the_formula(tensors, t, shared, prior):
     hidden, weight, targets = tensors
     generator = torch.Generator().manual_seed(2)
     drawn = torch.randint(ITEMS, (4,) if shared else (N, 4), generator=generator)
-    reference = gbce_by_loop(hidden, weight, targets, drawn.expand(N, 4), t)
-    ours = training.generalised_bce(hidden, weight, targets, drawn, t)
+    reference = gbce_by_loop(hidden, weight, targets, drawn.expand(N, 4), t, prior)
+    ours = training.generalised_bce(hidden, weight, targets, drawn, t, prior)
     same(ours, reference, hidden, weight)
+
+
+@pytest.mark.parametrize("t", [0.0, 0.75, 1.0])
+def test_with_the_prior_no_common_shift_betters_scores_of_zero(t):
+    shift = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    weight = torch.ones((9, 1), dtype=torch.float64)  # all items score the shift
+    targets, drawn = torch.tensor([0, 1]), torch.tensor([3, 4, 5])
+    slope = {}
+    for prior in (True, False):
+        loss = training.generalised_bce(shift.expand(2, 1), weight, targets, drawn, t, prior)
+        (slope[prior],) = torch.autograd.grad(loss, shift)
+    assert abs(slope[True]) < 1e-12
+    assert slope[False] > 0.1  # without it all scores fall first
+
+
+@pytest.mark.parametrize("prior", [True, False])
+def test_gbce_hands_its_prior_on(tensors, prior):
+    hidden, weight, targets = tensors
+    torch.manual_seed(3)
+    ours = training.GBCE(negatives=4, t=0.6, shared=True, prior=prior)(hidden, weight, targets)
+    torch.manual_seed(3)
+    drawn = torch.randint(ITEMS, (4,)).expand(N, 4)
+    same(ours, gbce_by_loop(hidden, weight, targets, drawn, 0.6, prior), hidden, weight)
 
 
 def test_gbce_without_calibration_is_binary_cross_entropy(tensors):
