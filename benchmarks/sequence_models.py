@@ -1,10 +1,11 @@
 """Sequence models on one log after another, beside the figures that papers print.
 
 Run ``python benchmarks/sequence_models.py``: Amazon Beauty, all models, some 14 hours of one core.
-``--data`` names another log, ``--only`` some models, ``--seeds`` how many. Every setting that was
-tried and every row is stored when it is done, and a later run goes on from there: stop it at will.
-``--again`` forgets what is stored of the models and the log that are named. The data comes from a
-folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
+``--data`` names another log, ``--only`` some models, ``--seeds`` how many; ``--tries 1`` takes the
+first settings of each model and compares no others. Every setting that was tried and every row is
+stored when it is done, and a later run goes on from there: stop it at will, or start a second one
+beside it for other models. ``--again`` forgets what is stored of the models and the log that are
+named. The data comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
 
 Protocol: on the logs that are published without usable times (Amazon's, MovieLens-1M) each
 user's last item is the test target and the last but one the validation target; on the others the
@@ -13,9 +14,10 @@ Models are fitted on ``split.train`` and never see the validation items, as in t
 the history of a test target holds them too. All items are ranked, those of the history left out
 where the log has no repetitions. Settings, and the epoch whose weights are kept, are chosen by
 NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed. Each
-run ranks the test targets as well; the choice does not read them. One thread. A model that takes
-more than half an hour of processor time gets one seed, and so does one without chance. A row with a
-seed is one run; its intervals are over users, not over seeds.
+run ranks the test targets as well; the choice does not read them. Number of epochs, batch and, but
+for Amazon's logs, dropout of a log's networks were set beforehand; 'model' says them. One thread. A
+model that takes more than half an hour of processor time gets one seed, and so does one without
+chance. A row with a seed is one run; its intervals are over users, not over seeds.
 """
 
 from __future__ import annotations
@@ -69,21 +71,45 @@ NAME, CHOOSE_BY, LONG, VALIDATE_ON = "sequence_models", "NDCG@10", 1800, 5000
 
 @dataclass(frozen=True)
 class Log:
-    """How a log is held out and read."""
+    """How a log is held out and read, and what networks on it need that they do not elsewhere."""
 
     split: Callable[[Sequences], Split] = leave_one_out
     length: int = 50
     repeats: bool = False  # the same item may be the next one again
+    behavior: str | None = None  # this one alone
+    epochs: float = 1.0  # share of the epochs: fewer where a user has many events
+    batch_size: int = 128  # histories, fewer where they are long
+    dropout: float | None = None  # less where an item has many events
+
+    def histories(self, data: str) -> Sequences:
+        """Load the log of that name."""
+        events = load(data).events
+        if self.behavior is not None:
+            events = events[events["behavior"] == self.behavior]
+        return Sequences.from_events(events)
+
+    def adapted(self, model: Recommender) -> Recommender:
+        """Set what is not compared: it follows the log."""
+        if isinstance(model, NetworkRecommender):
+            epochs = round(model.training.epochs * self.epochs)
+            training = replace(model.training, epochs=epochs, patience=epochs)
+            model = replace(model, training=training)
+        if isinstance(model, SequenceNetwork):
+            training = replace(model.training, batch_size=self.batch_size)
+            dropout = model.dropout if self.dropout is None else self.dropout
+            model = replace(model, training=training, length=self.length, dropout=dropout)
+        return model
 
 
+by_time = partial(global_time_split, target="next")
 LOGS = {
     "amazon-beauty": Log(),
     "amazon-sports": Log(),
     "amazon-toys": Log(),
-    "movielens-1m": Log(length=200),
-    "movielens-100k": Log(partial(global_time_split, target="next"), length=200),
-    "complete-journey": Log(partial(global_time_split, target="next"), repeats=True),
-    "shop": Log(partial(global_time_split, target="next"), repeats=True),
+    "movielens-1m": Log(length=200, epochs=0.75, batch_size=32, dropout=0.2),
+    "movielens-100k": Log(by_time, length=200, batch_size=32, dropout=0.2),
+    "complete-journey": Log(by_time, repeats=True, epochs=0.25, dropout=0.2),
+    "shop": Log(by_time, repeats=True, behavior="click", epochs=0.25, dropout=0.2),
 }
 
 
@@ -131,8 +157,9 @@ MODELS: dict[str, list[Recommender]] = {
         network(SASRec, d, loss=BinaryCrossEntropy()) for d in (0.1, 0.3, 0.5)
     ],
     "SASRec, gBCE": [
-        network(SASRec, d, loss=GBCE(512, shared=True), rate=r)
-        for r, d in ((3e-3, 0.1), (3e-3, 0.3), (1e-3, 0.1), (1e-3, 0.3))
+        network(SASRec, d, loss=GBCE(512, shared=True, prior=p))
+        for p in (False, True)
+        for d in (0.1, 0.3)
     ],
     "SASRec, sampled softmax": [network(SASRec, d) for d in (0.1, 0.3, 0.5)],
     "SASRec, softmax": [network(SASRec, d, loss=FullSoftmax()) for d in (0.3, 0.5)],
@@ -158,9 +185,7 @@ def prepared(data: str, model: Recommender) -> tuple[Log, Split, Recommender]:
     """Make the arguments of ``trained`` in a fresh process."""
     torch.set_num_threads(1)
     log = LOGS[data]
-    if isinstance(model, SequenceNetwork):
-        model = replace(model, length=log.length)
-    return log, log.split(Sequences.from_events(load(data).events)), model
+    return log, log.split(log.histories(data)), log.adapted(model)
 
 
 def trained(log: Log, split: Split, model: Recommender) -> dict[str, Any]:
@@ -197,6 +222,10 @@ class Results:
     """What is stored: settings that were tried, and rows."""
 
     def __init__(self) -> None:
+        self.read()
+
+    def read(self) -> None:
+        """Read the file."""
         path = RESULTS / f"{NAME}.json"
         stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         self.tried: list[dict[str, Any]] = stored.get("tried", [])
@@ -206,35 +235,37 @@ class Results:
         """Leave out what is stored of some models on a log."""
         for part in (self.tried, self.rows):
             part[:] = [x for x in part if x["data"] != data or x["name"] not in names]
+        self.save()
 
     def run(self, data: str, name: str, model: Recommender) -> dict[str, Any]:
         """Train a model in a fresh process and store how it went, unless that is stored."""
         seed = model.training.seed if isinstance(model, NetworkRecommender) else 0
-        # The network's length follows the log; what is stored says it, the settings here do not.
+        # What follows the log is in the stored ``model`` and not in the settings.
         key = {"data": data, "name": name, "settings": repr(model), "seed": seed}
         for row in (*self.tried, *self.rows):
             if all(row[k] == v for k, v in key.items()):
                 return row
         outcome = measured(trained, data, model, prepare=prepared, runs=1)
-        part = self.rows if seed else self.tried
-        part.append(
-            key
-            | outcome.result
-            | {
-                "seconds": round(outcome.median_seconds, 1),
-                "cpu_seconds": round(outcome.median_cpu_seconds, 1),
-                "peak_mb": round(outcome.peak_bytes / 1e6),
-                "processor": machine()["processor"],
-            }
-        )
-        self.save()
-        return part[-1]
+        row = key | outcome.result
+        row |= {
+            "seconds": round(outcome.median_seconds, 1),
+            "cpu_seconds": round(outcome.median_cpu_seconds, 1),
+            "peak_mb": round(outcome.peak_bytes / 1e6),
+            "processor": machine()["processor"],
+        }
+        self.add("rows" if seed else "tried", row)
+        return row
 
     def choose(self, row: dict[str, Any]) -> None:
         """Put the run of the best settings, with the first seed, among the rows."""
         if row not in self.rows:
-            self.rows.append(row)
-            self.save()
+            self.add("rows", row)
+
+    def add(self, part: str, row: dict[str, Any]) -> None:
+        """Store a run beside what there is, which another process may have added to."""
+        self.read()
+        getattr(self, part).append(row)
+        self.save()
 
     def save(self) -> None:
         """Write all there is."""
@@ -258,9 +289,11 @@ class Results:
         )
 
 
-def assess(results: Results, data: str, name: str, n_seeds: int) -> None:
+def assess(
+    results: Results, data: str, name: str, n_seeds: int, n_tries: int | None = None
+) -> None:
     """Choose a model's settings on validation, then train the best with each seed."""
-    tried = [results.run(data, name, model) for model in MODELS[name]]
+    tried = [results.run(data, name, model) for model in MODELS[name][:n_tries]]
     place = int(np.argmax([row["validation"] for row in tried]))
     best = MODELS[name][place]
     results.choose(tried[place])
@@ -281,13 +314,14 @@ def main() -> None:
     parser.add_argument("--data", choices=sorted(LOGS), default="amazon-beauty")
     parser.add_argument("--only", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tries", type=int, metavar="N", help="compare the first N settings only")
     parser.add_argument("--again", action="store_true", help="forget what is stored of them")
     arguments = parser.parse_args()
     results = Results()
     if arguments.again:
         results.forget(arguments.data, arguments.only)
     for name in arguments.only:
-        assess(results, arguments.data, name, arguments.seeds)
+        assess(results, arguments.data, name, arguments.seeds, arguments.tries)
         for printed, source, _, *values in PUBLISHED if arguments.data == "amazon-beauty" else ():
             if printed in PRINTED_AS.get(name, ()):
                 print(line(f"  printed: {printed}", values, source))
