@@ -26,7 +26,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -218,6 +218,12 @@ def trained(log: Log, split: Split, model: Recommender) -> dict[str, Any]:
     return row
 
 
+@cache
+def files_of(data: str) -> dict[str, str | None]:
+    """Give the files of a log with their SHA-256; loading takes seconds, so once."""
+    return {file.name: file.sha256 for file in load(data).source.files}
+
+
 class Results:
     """What is stored: settings that were tried, and rows."""
 
@@ -270,16 +276,12 @@ class Results:
     def save(self) -> None:
         """Write all there is."""
         logs = {row["data"] for row in [*self.tried, *self.rows]}
-        sources = {name: load(name).source for name in sorted(logs)}
         write_result(
             NAME,
             self.rows,
             about=__doc__.partition("Protocol: ")[2].strip(),
             libraries=[*LIBRARIES, "torch"],
-            data={
-                name: {file.name: file.sha256 for file in source.files}
-                for name, source in sources.items()
-            },
+            data={name: files_of(name) for name in sorted(logs)},
             tried=self.tried,
             published=[
                 {"model": name, "source": source, "read": read} | dict(zip(METRICS, v, strict=True))
