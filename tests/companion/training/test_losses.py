@@ -37,6 +37,7 @@ def same(ours, reference, hidden, weight):
 @pytest.mark.parametrize("chunk_bytes", [1, 8 * ITEMS * 4, 10**9])
 def test_full_softmax_equals_cross_entropy(tensors, chunk_bytes, monkeypatch):
     monkeypatch.setattr(losses, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(losses, "CPU_ROWS", 10**9)  # never by the CPU's cache
     hidden, weight, targets = tensors
     reference = F.cross_entropy(hidden @ weight.T, targets)
     same(training.full_softmax(hidden, weight, targets), reference, hidden, weight)
@@ -56,7 +57,9 @@ def test_full_softmax_can_go_backward_twice(tensors):
     torch.testing.assert_close(torch.autograd.grad(loss, weight)[0], first)
 
 
-def test_full_softmax_never_holds_all_logits(monkeypatch):
+@pytest.mark.parametrize(("in_cache", "most"), [(20, 20), (10, 8)])
+def test_full_softmax_never_holds_all_logits(monkeypatch, in_cache, most):
+    monkeypatch.setattr(losses, "CPU_CHUNK_BYTES", 4 * 1000 * in_cache)  # 10 are too few
     monkeypatch.setattr(losses, "CHUNK_BYTES", 4 * 1000 * 8)
     held = []
     exp = torch.Tensor.exp_
@@ -64,7 +67,7 @@ def test_full_softmax_never_holds_all_logits(monkeypatch):
     hidden, weight = torch.randn(100, 4), torch.randn(1000, 4)
     training.full_softmax(hidden, weight, torch.zeros(100, dtype=torch.long))
     assert sum(rows for rows, _ in held) == 100
-    assert max(rows for rows, _ in held) == 8
+    assert max(rows for rows, _ in held) == most
 
 
 def gbce_by_loop(hidden, weight, targets, negatives, t, prior=False):
