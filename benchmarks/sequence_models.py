@@ -1,10 +1,10 @@
 """Sequence models on one log after another, beside the figures that papers print.
 
 Run ``python benchmarks/sequence_models.py``: Amazon Beauty, all models, some 14 hours of one core.
-``--data`` names another log, ``--only`` some models, ``--seeds`` how many; ``--tries 1`` takes the
-first settings of each model and compares no others. Every setting that was tried and every row is
-stored when it is done, and a later run goes on from there: stop it at will, or start a second one
-beside it for other models. ``--again`` forgets what is stored of the models and the log that are
+``--data`` names another log, ``--only`` some models, ``--seeds`` how many; ``--settings 0 2`` takes
+the first and the third settings of each model and compares no others. Every setting that was tried
+and every row is stored when it is done, and a later run goes on from there: stop it at will, or
+start a second one beside it for other models. ``--again`` forgets what is stored of the models and the log that are
 named. The data comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
 
 Protocol: on the logs that are published without usable times (Amazon's, MovieLens-1M) each
@@ -15,7 +15,8 @@ the history of a test target holds them too. All items are ranked, those of the 
 where the log has no repetitions. Settings, and the epoch whose weights are kept, are chosen by
 NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed. Each
 run ranks the test targets as well; the choice does not read them. Number of epochs, batch and, but
-for Amazon's logs, dropout of a log's networks were set beforehand; 'model' says them. One thread. A
+for Amazon's logs, dropout, width and length of a log's networks were set beforehand: 'model' says
+them. One thread. A
 model that takes more than half an hour of processor time gets one seed, and so does one without
 chance. A row with a seed is one run; its intervals are over users, not over seeds.
 """
@@ -24,8 +25,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -74,12 +75,11 @@ class Log:
     """How a log is held out and read, and what networks on it need that they do not elsewhere."""
 
     split: Callable[[Sequences], Split] = leave_one_out
-    length: int = 50
     repeats: bool = False  # the same item may be the next one again
     behavior: str | None = None  # this one alone
     epochs: float = 1.0  # share of the epochs: fewer where a user has many events
     batch_size: int = 128  # histories, fewer where they are long
-    dropout: float | None = None  # less where an item has many events
+    network: Mapping[str, Any] = field(default_factory=dict)  # other fields of networks
 
     def histories(self, data: str) -> Sequences:
         """Load the log of that name."""
@@ -96,20 +96,20 @@ class Log:
             model = replace(model, training=training)
         if isinstance(model, SequenceNetwork):
             training = replace(model.training, batch_size=self.batch_size)
-            dropout = model.dropout if self.dropout is None else self.dropout
-            model = replace(model, training=training, length=self.length, dropout=dropout)
+            model = replace(model, training=training, **self.network)
         return model
 
 
 by_time = partial(global_time_split, target="next")
+FILMS = {"length": 200, "width": 64, "dropout": 0.2}  # an item has many events: less dropout
 LOGS = {
     "amazon-beauty": Log(),
     "amazon-sports": Log(),
     "amazon-toys": Log(),
-    "movielens-1m": Log(length=200, epochs=0.75, batch_size=32, dropout=0.2),
-    "movielens-100k": Log(by_time, length=200, batch_size=32, dropout=0.2),
-    "complete-journey": Log(by_time, repeats=True, epochs=0.25, dropout=0.2),
-    "shop": Log(by_time, repeats=True, behavior="click", epochs=0.25, dropout=0.2),
+    "movielens-1m": Log(epochs=0.5, batch_size=32, network=FILMS),
+    "movielens-100k": Log(by_time, batch_size=32, network=FILMS),
+    "complete-journey": Log(by_time, repeats=True, epochs=0.25, network={"dropout": 0.2}),
+    "shop": Log(by_time, repeats=True, behavior="click", epochs=0.25, network={"dropout": 0.2}),
 }
 
 
@@ -162,7 +162,7 @@ MODELS: dict[str, list[Recommender]] = {
         for d in (0.1, 0.3)
     ],
     "SASRec, sampled softmax": [network(SASRec, d) for d in (0.1, 0.3, 0.5)],
-    "SASRec, softmax": [network(SASRec, d, loss=FullSoftmax()) for d in (0.3, 0.5)],
+    "SASRec, softmax": [network(SASRec, d, loss=FullSoftmax()) for d in (0.1, 0.3, 0.5)],
     "eSASRec": [network(ESASRec, d, layers=n) for d in (0.3, 0.5) for n in (1, 2)],
     "BERT4Rec, sampled softmax": [network(BERT4Rec, d, epochs=80) for d in (0.1, 0.3)],
     "BERT4Rec, softmax": [network(BERT4Rec, d, epochs=80, loss=FullSoftmax()) for d in (0.1, 0.3)],
@@ -292,12 +292,13 @@ class Results:
 
 
 def assess(
-    results: Results, data: str, name: str, n_seeds: int, n_tries: int | None = None
+    results: Results, data: str, name: str, n_seeds: int, places: list[int] | None = None
 ) -> None:
     """Choose a model's settings on validation, then train the best with each seed."""
-    tried = [results.run(data, name, model) for model in MODELS[name][:n_tries]]
+    models = MODELS[name] if places is None else [MODELS[name][place] for place in places]
+    tried = [results.run(data, name, model) for model in models]
     place = int(np.argmax([row["validation"] for row in tried]))
-    best = MODELS[name][place]
+    best = models[place]
     results.choose(tried[place])
     for seed in range(n_seeds):
         model = best
@@ -316,14 +317,14 @@ def main() -> None:
     parser.add_argument("--data", choices=sorted(LOGS), default="amazon-beauty")
     parser.add_argument("--only", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--tries", type=int, metavar="N", help="compare the first N settings only")
+    parser.add_argument("--settings", type=int, nargs="+", metavar="I", help="compare these only")
     parser.add_argument("--again", action="store_true", help="forget what is stored of them")
     arguments = parser.parse_args()
     results = Results()
     if arguments.again:
         results.forget(arguments.data, arguments.only)
     for name in arguments.only:
-        assess(results, arguments.data, name, arguments.seeds, arguments.tries)
+        assess(results, arguments.data, name, arguments.seeds, arguments.settings)
         for printed, source, _, *values in PUBLISHED if arguments.data == "amazon-beauty" else ():
             if printed in PRINTED_AS.get(name, ()):
                 print(line(f"  printed: {printed}", values, source))
