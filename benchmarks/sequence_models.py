@@ -4,8 +4,8 @@ Run ``python benchmarks/sequence_models.py``: Amazon Beauty, all models, some 14
 ``--data`` names another log, ``--only`` some models, ``--seeds`` how many; ``--settings 0 2`` takes
 the first and the third settings of each model and compares no others. Every setting that was tried
 and every row is stored when it is done, and a later run goes on from there: stop it at will, or
-start a second one beside it for other models. ``--again`` forgets what is stored of the models and the log that are
-named. The data comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
+start a second one beside it for other models. ``--again`` forgets what is stored of the models and
+the log that are named. The data comes from a folder named by ``BEHAVIORSEQ_DATA`` or is downloaded.
 
 Protocol: on the logs that are published without usable times (Amazon's, MovieLens-1M) each
 user's last item is the test target and the last but one the validation target; on the others the
@@ -16,9 +16,8 @@ where the log has no repetitions. Settings, and the epoch whose weights are kept
 NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed. Each
 run ranks the test targets as well; the choice does not read them. Number of epochs, batch and, but
 for Amazon's logs, dropout, width and length of a log's networks were set beforehand: 'model' says
-them. One thread. A
-model that takes more than half an hour of processor time gets one seed, and so does one without
-chance. A row with a seed is one run; its intervals are over users, not over seeds.
+them. One thread. A model that takes more than half an hour of processor time gets one seed, and so
+does one without chance. A row with a seed is one run; its intervals are over users, not over seeds.
 """
 
 from __future__ import annotations
