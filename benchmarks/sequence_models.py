@@ -15,8 +15,8 @@ the history of a test target holds them too. All items are ranked, those of the 
 where the log has no repetitions. Settings, and the epoch whose weights are kept, are chosen by
 NDCG@10 on the validation targets of every n-th user, some 5,000 of them, with the first seed. Each
 run ranks the test targets as well; the choice does not read them. Number of epochs, batch and, but
-for Amazon's logs, dropout, width and length of a log's networks were set beforehand: 'model' says
-them. One thread. A model that takes more than half an hour of processor time gets one seed, and so
+for Amazon's logs, dropout and length of a log's networks were set beforehand: 'model' says them.
+One thread. A model that takes more than half an hour of processor time gets one seed, and so
 does one without chance. A row with a seed is one run; its intervals are over users, not over seeds.
 """
 
@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -78,7 +78,7 @@ class Log:
     behavior: str | None = None  # this one alone
     epochs: float = 1.0  # share of the epochs: fewer where a user has many events
     batch_size: int = 128  # histories, fewer where they are long
-    network: Mapping[str, Any] = field(default_factory=dict)  # other fields of networks
+    networks: tuple[dict[str, Any], ...] = ({},)  # other fields of networks: these are compared
 
     def histories(self, data: str) -> Sequences:
         """Load the log of that name."""
@@ -87,28 +87,31 @@ class Log:
             events = events[events["behavior"] == self.behavior]
         return Sequences.from_events(events)
 
-    def adapted(self, model: Recommender) -> Recommender:
-        """Set what is not compared: it follows the log."""
+    def adapted(self, model: Recommender) -> list[Recommender]:
+        """Set what follows the log; give each of its alternatives."""
         if isinstance(model, NetworkRecommender):
             epochs = round(model.training.epochs * self.epochs)
             training = replace(model.training, epochs=epochs, patience=epochs)
             model = replace(model, training=training)
-        if isinstance(model, SequenceNetwork):
-            training = replace(model.training, batch_size=self.batch_size)
-            model = replace(model, training=training, **self.network)
-        return model
+        if not isinstance(model, SequenceNetwork):
+            return [model]
+        training = replace(model.training, batch_size=self.batch_size)
+        return [replace(model, training=training, **fields) for fields in self.networks]
 
 
 by_time = partial(global_time_split, target="next")
-FILMS = {"length": 200, "width": 64, "dropout": 0.2}  # an item has many events: less dropout
+FILMS = {"length": 200, "dropout": 0.2}  # an item has many events: less dropout
+AGAIN = {"repeats": True, "epochs": 0.25, "networks": ({"dropout": 0.2},)}
 LOGS = {
     "amazon-beauty": Log(),
     "amazon-sports": Log(),
     "amazon-toys": Log(),
-    "movielens-1m": Log(epochs=0.5, batch_size=32, network=FILMS),
-    "movielens-100k": Log(by_time, batch_size=32, network=FILMS),
-    "complete-journey": Log(by_time, repeats=True, epochs=0.25, network={"dropout": 0.2}),
-    "shop": Log(by_time, repeats=True, behavior="click", epochs=0.25, network={"dropout": 0.2}),
+    "movielens-1m": Log(
+        epochs=0.5, batch_size=32, networks=tuple(FILMS | {"width": w} for w in (64, 128))
+    ),
+    "movielens-100k": Log(by_time, batch_size=32, networks=(FILMS | {"width": 64},)),
+    "complete-journey": Log(by_time, **AGAIN),
+    "shop": Log(by_time, behavior="click", **AGAIN),
 }
 
 
@@ -184,7 +187,7 @@ def prepared(data: str, model: Recommender) -> tuple[Log, Split, Recommender]:
     """Make the arguments of ``trained`` in a fresh process."""
     torch.set_num_threads(1)
     log = LOGS[data]
-    return log, log.split(log.histories(data)), log.adapted(model)
+    return log, log.split(log.histories(data)), model
 
 
 def trained(log: Log, split: Split, model: Recommender) -> dict[str, Any]:
@@ -197,7 +200,7 @@ def trained(log: Log, split: Split, model: Recommender) -> dict[str, Any]:
     def validate(model: Recommender) -> float:
         return evaluate(model, part, [CHOOSE_BY], **options).mean(CHOOSE_BY)
 
-    row: dict[str, Any] = {"model": repr(model)}
+    row: dict[str, Any] = {}
     if isinstance(model, NetworkRecommender):
         history = model.fit(split.train, validate=validate).history
         row["validation"] = round(history["validation"].max(), 5)
@@ -245,8 +248,7 @@ class Results:
     def run(self, data: str, name: str, model: Recommender) -> dict[str, Any]:
         """Train a model in a fresh process and store how it went, unless that is stored."""
         seed = model.training.seed if isinstance(model, NetworkRecommender) else 0
-        # What follows the log is in the stored ``model`` and not in the settings.
-        key = {"data": data, "name": name, "settings": repr(model), "seed": seed}
+        key = {"data": data, "name": name, "model": repr(model), "seed": seed}
         for row in (*self.tried, *self.rows):
             if all(row[k] == v for k, v in key.items()):
                 return row
@@ -262,9 +264,22 @@ class Results:
         return row
 
     def choose(self, row: dict[str, Any]) -> None:
-        """Put the run of the best settings, with the first seed, among the rows."""
-        if row not in self.rows:
-            self.add("rows", row)
+        """Put the run of the best settings, with the first seed, among the rows.
+
+        Rows of settings that were the best before are left out.
+        """
+        if row in self.rows:
+            return
+        key = {"data": row["data"], "name": row["name"]}
+        self.read()
+        self.rows[:] = [
+            r
+            for r in self.rows
+            if any(r[k] != v for k, v in key.items())
+            or r["model"].replace(f"seed={r['seed']}", "seed=0") == row["model"]
+        ]
+        self.save()
+        self.add("rows", row)
 
     def add(self, part: str, row: dict[str, Any]) -> None:
         """Store a run beside what there is, which another process may have added to."""
@@ -294,11 +309,13 @@ def assess(
     results: Results, data: str, name: str, n_seeds: int, places: list[int] | None = None
 ) -> None:
     """Choose a model's settings on validation, then train the best with each seed."""
-    models = MODELS[name] if places is None else [MODELS[name][place] for place in places]
-    tried = [results.run(data, name, model) for model in models]
-    place = int(np.argmax([row["validation"] for row in tried]))
-    best = models[place]
-    results.choose(tried[place])
+    models = [each for model in MODELS[name] for each in LOGS[data].adapted(model)]
+    for place in range(len(models)) if places is None else places:
+        results.run(data, name, models[place])
+    tried = {r["model"]: r for r in results.tried if (r["data"], r["name"]) == (data, name)}
+    known = [model for model in models if repr(model) in tried]  # those of earlier runs, too
+    best = max(known, key=lambda model: float(tried[repr(model)]["validation"]))
+    results.choose(tried[repr(best)])
     for seed in range(n_seeds):
         model = best
         if isinstance(best, NetworkRecommender):
