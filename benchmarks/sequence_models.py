@@ -147,10 +147,15 @@ MODELS: dict[str, list[Recommender]] = {
         for b in (0.1, 0.3)
         for d in (None, 0.7)
     ],
-    "LightGCN": [
-        LightGCN(layers=n, decay=d, training=Training(epochs=40, learning_rate=0.03, patience=40))
+    "LightGCN": [  # with a vector for each user, as in the paper, and without
+        LightGCN(
+            layers=n,
+            free_users=free,
+            decay=0.7,
+            training=Training(epochs=40, learning_rate=rate, patience=40),
+        )
+        for free, rate in ((True, 0.03), (False, 0.003))
         for n in (1, 2)
-        for d in (None, 0.7)
     ],
     "GRU4Rec": [network(GRU4Rec, d) for d in (0.1, 0.3)],
     "NextItNet": [network(NextItNet, d) for d in (0.1, 0.3)],
