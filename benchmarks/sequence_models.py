@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from amazon_beauty import METRICS, PUBLISHED, line
+from amazon_beauty import ESASREC, METRICS, PUBLISHED, line
 from behaviorseq import (
     EASE,
     GBCE,
@@ -188,6 +188,24 @@ PRINTED_AS = {
 }
 
 
+# MovieLens-1M, leave-one-out, all items ranked, length 200: model, source, how it was read (see
+# ``PUBLISHED``), Recall@10, NDCG@10.
+DROSS = "README of antklen/sasrec-bert4rec-recsys23 (arXiv 2309.07602)"
+GSASREC = "README of asash/gSASRec-pytorch (arXiv 2308.07192)"
+HSTU = "README of generative-recommenders (arXiv 2402.17152)"
+PUBLISHED_MOVIELENS = [
+    ("SASRec, one negative, BCE", GSASREC, "V", 0.2392, 0.1259),
+    ("gSASRec", GSASREC, "V", 0.3003, 0.1726),
+    ("SASRec, one negative, BCE", DROSS, "V", 0.2500, 0.1341),
+    ("BERT4Rec", DROSS, "V", 0.2843, 0.1537),
+    ("SASRec, cross-entropy", DROSS, "V", 0.3152, 0.1821),
+    ("GRU4Rec, sampled softmax", HSTU, "V", 0.2811, 0.1648),
+    ("SASRec, sampled softmax", HSTU, "V", 0.2853, 0.1603),
+    ("HSTU-large", HSTU, "V", 0.3294, 0.1893),
+    ("eSASRec", ESASREC, "V", 0.3133, 0.1772),
+]
+
+
 def prepared(data: str, model: Recommender) -> tuple[Log, Split, Recommender]:
     """Make the arguments of ``trained`` in a fresh process."""
     torch.set_num_threads(1)
@@ -305,6 +323,10 @@ class Results:
             published=[
                 {"model": name, "source": source, "read": read} | dict(zip(METRICS, v, strict=True))
                 for name, source, read, *v in PUBLISHED
+            ],
+            published_movielens_1m=[
+                dict(zip(("model", "source", "read", "Recall@10", "NDCG@10"), row, strict=True))
+                for row in PUBLISHED_MOVIELENS
             ],
             printed_as=PRINTED_AS,
         )
