@@ -291,18 +291,18 @@ class Results:
 
         Rows of settings that were the best before are left out.
         """
-        if row in self.rows:
-            return
-        key = {"data": row["data"], "name": row["name"]}
         self.read()
-        self.rows[:] = [
+        kept = [
             r
             for r in self.rows
-            if any(r[k] != v for k, v in key.items())
+            if (r["data"], r["name"]) != (row["data"], row["name"])
             or r["model"].replace(f"seed={r['seed']}", "seed=0") == row["model"]
         ]
-        self.save()
-        self.add("rows", row)
+        if row not in kept:
+            kept.append(row)
+        if kept != self.rows:
+            self.rows = kept
+            self.save()
 
     def add(self, part: str, row: dict[str, Any]) -> None:
         """Store a run beside what there is, which another process may have added to."""
