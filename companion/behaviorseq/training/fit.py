@@ -286,7 +286,7 @@ def run_epochs(
         if run.stale() >= training.patience:
             break
         start = time.perf_counter()
-        with seeded(training.seed, epoch, *range(team.rank)):  # other dropout and negatives
+        with seeded(training.seed, epoch, team.rank):  # each its own dropout and negatives
             mean = _one_epoch(network, step, optimizer, batches, training, epoch, device)
         row = {"epoch": epoch + 1, "loss": mean, "seconds": time.perf_counter() - start}
         if validate is not None and team.first:
