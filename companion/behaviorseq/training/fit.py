@@ -317,7 +317,7 @@ def _one_epoch(
     """Go through all batches once; return the mean loss."""
     network.train()
     team, total, count = processes(), torch.zeros((), device=device), 0
-    autocast = training.bf16 and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    autocast = training.bf16 and has_bf16(device)
     for place, batch in enumerate(team.own(batches.epoch(epoch))):
         done = (epoch + place * team.count / len(batches)) / training.epochs
         for group in optimizer.param_groups:
@@ -357,6 +357,11 @@ def choose_device(name: str = "auto") -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Tell whether a device is a GPU made for bfloat16; older ones emulate it, and lose time."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @contextlib.contextmanager

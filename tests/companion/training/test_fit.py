@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -434,6 +435,20 @@ def test_a_killed_process_ends_like_an_undisturbed_one(tmp_path):
     assert_same_weights(dict(sorted(tensors.items())), dict(sorted(whole.items())))
     kept = [numbers(pd.DataFrame(s["history"])) for s in (scalars, whole_scalars)]
     pd.testing.assert_frame_equal(*kept)
+
+
+def test_a_gpu_that_emulates_bfloat16_computes_in_float32(monkeypatch):
+    generation = SimpleNamespace(major=7)  # of a T4; from 8 on GPUs have it
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: generation)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda _: True)
+    assert torch.cuda.is_bf16_supported()
+    assert not fit.has_bf16(torch.device("cuda"))
+    generation.major = 8
+    assert fit.has_bf16(torch.device("cuda"))
+    assert not fit.has_bf16(torch.device("cpu"))
 
 
 def test_the_device_is_chosen_or_named():
