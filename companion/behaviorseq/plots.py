@@ -1,4 +1,4 @@
-"""Figures that several chapters draw: results with intervals, histories, the long tail.
+"""Figures that several chapters draw: intervals, calibration, histories, the long tail.
 
 Each function draws on given axes or makes a figure, and returns the axes. A marker goes
 with every colour, so that colour is never the only cue.
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from scipy import stats
 
+from behaviorseq.arguments import is_count, require
 from behaviorseq.events import BEHAVIORS
 
 if TYPE_CHECKING:
@@ -84,6 +86,47 @@ def plot_intervals(
     ax.set_yticks(rows, labels=[str(name) for name in table.index])
     ax.set_ylim(len(table) - 0.5, -0.5)
     ax.set_xlabel(xlabel)
+    return ax
+
+
+def plot_calibrated(
+    size: int, *, low: float = 0.0, high: float = 1.0, ax: Axes | None = None
+) -> Axes:
+    """Draw where calibrated probabilities lie: a line, and the band that chance makes of it.
+
+    Parameters
+    ----------
+    size : int
+        Cases in each group whose share is compared with the probability that was said.
+    low, high : float
+        Probabilities between which to draw.
+    ax : Axes, optional
+        Where to draw; a new figure if not given.
+
+    Returns
+    -------
+    Axes
+        The axes drawn on. The band holds the share of 95% of such groups: the middle of the
+        binomial distribution.
+
+    Raises
+    ------
+    ValueError
+        If a group holds nothing, or not 0 <= low < high <= 1.
+
+    Examples
+    --------
+    >>> ax = plot_calibrated(150, high=0.3)
+    >>> [text.get_text() for text in ax.legend().get_texts()]
+    ['calibrated, 95% of groups']
+    """
+    require("size", size, is_count(size), "a whole number of 1 or more")
+    require("(low, high)", (low, high), 0 <= low < high <= 1, "two numbers in [0, 1], in order")
+    ax = _axes(ax, height=4)
+    said = np.linspace(low, high, 300)
+    least, most = stats.binom.interval(0.95, size, said)
+    ax.fill_between(said, least / size, most / size, color="0.9", label="calibrated, 95% of groups")
+    ax.plot(said, said, color="0.6", linestyle="-", linewidth=1)
     return ax
 
 

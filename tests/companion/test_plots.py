@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex
 from behaviorseq import plots
 from behaviorseq.events import BEHAVIORS
 from behaviorseq.notebook import use_style
-from behaviorseq.plots import plot_histories, plot_intervals, plot_long_tail
+from behaviorseq.plots import plot_calibrated, plot_histories, plot_intervals, plot_long_tail
 
 TABLE = pd.DataFrame(
     {"mean": [0.2, 0.5], "low": [0.1, 0.4], "high": [0.25, 0.8]}, index=["popularity", "kNN"]
@@ -114,3 +114,29 @@ def test_figures_can_be_drawn_on_given_axes() -> None:
     assert plot_intervals(TABLE, xlabel="x", ax=ax) is ax
     assert plot_histories(LOG, ax=ax) is ax
     assert plot_long_tail(["a"], ax=ax) is ax
+
+
+@pytest.mark.parametrize("ends", [(0.0, 1.0), (0.2, 0.9)])
+def test_the_band_of_calibrated_groups_holds_nearly_all_that_are_drawn(ends):
+    size, draws = 150, 4000
+    ax = plot_calibrated(size, low=ends[0], high=ends[1])
+    (line,) = ax.get_lines()
+    said = line.get_xdata()
+    assert (said[0], said[-1]) == ends
+    assert np.array_equal(said, line.get_ydata())
+    (path,) = ax.collections[0].get_paths()
+    rng = np.random.default_rng(0)
+    for chance in (0.25, 0.5, 0.8):
+        band = path.vertices[np.isclose(path.vertices[:, 0], chance, atol=0.003), 1]
+        low, high = band.min() - 1e-9, band.max() + 1e-9
+        shares = rng.binomial(size, chance, draws) / size
+        assert 0.94 < np.mean((low <= shares) & (shares <= high)) < 0.99
+    assert path.vertices[:, 1].min() >= 0
+    assert path.vertices[:, 1].max() <= 1
+
+
+def test_the_band_of_calibrated_groups_refuses_what_is_no_probability():
+    with pytest.raises(ValueError, match="size must be a whole number"):
+        plot_calibrated(0)
+    with pytest.raises(ValueError, match=r"\(low, high\) must be two numbers"):
+        plot_calibrated(10, low=0.5, high=0.5)

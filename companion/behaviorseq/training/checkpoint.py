@@ -44,6 +44,11 @@ class Run:
 
     def add(self, row: dict[str, Any]) -> None:
         """Add an epoch, and keep its weights if it is the best."""
+        value = row.get("validation", 0.0)
+        if value != value:  # no later epoch would be better than it
+            raise ValueError(
+                f"the validation of epoch {row['epoch']} must be a number, got {value}"
+            )
         self.history.append(row)
         if "validation" in row and self.best_epoch() == row["epoch"]:
             self.best = {name: t.clone() for name, t in self.network.state_dict().items()}
@@ -57,8 +62,8 @@ class Run:
         scalars = {"identity": self.identity, "history": self.history}
         write_tensors(folder / CHECKPOINT, tensors, scalars)
 
-    def restore(self, folder: Path) -> None:
-        """Take the state up again, if the folder has one."""
+    def restore(self, folder: Path, *, validated: bool) -> None:
+        """Take the state up again, if the folder has one, of a run that is validated or not."""
         if not (folder / CHECKPOINT).exists():
             return
         tensors, scalars = read_tensors(folder / CHECKPOINT)
@@ -68,6 +73,11 @@ class Run:
                     f"{folder} holds a run with {name} {scalars['identity'].get(name)}, "
                     f"not {value}; name another folder, or delete it to start anew"
                 )
+        if validated != ("validation" in scalars["history"][0]):
+            raise ValueError(
+                f"{folder} holds a run with{'out' if validated else ''} validation; go on as it "
+                "began, name another folder, or delete it to start anew"
+            )
         parts: dict[str, dict[str, Any]] = {"weights": {}, "optimizer": {}, "best": {}}
         for key, tensor in tensors.items():
             part, _, name = key.partition(":")

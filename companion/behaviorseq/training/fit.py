@@ -167,8 +167,8 @@ def fit_network(
     Raises
     ------
     ValueError
-        If the checkpoint is of another run (other settings, data, or network), or there is
-        nothing to learn from.
+        If the checkpoint is of another run (other settings, data, or network), there is nothing
+        to learn from, or a validation is not a number.
     FloatingPointError
         If the loss is no longer a finite number.
     """
@@ -267,7 +267,7 @@ def run_epochs(
     Raises
     ------
     ValueError
-        If the checkpoint is of another run.
+        If the checkpoint is of another run, or a validation is not a number.
     FloatingPointError
         If the loss is no longer a finite number.
     """
@@ -279,20 +279,20 @@ def run_epochs(
     identity = {"training": asdict(training), "processes": team.count, **identity}
     run = Run(network, optimizer, identity)
     if checkpoint is not None:
-        run.restore(Path(checkpoint))
+        run.restore(Path(checkpoint), validated=validate is not None)
     team.same_weights(network)
     epochs: Iterable[int] = range(len(run.history), training.epochs)
     for epoch in progress(epochs, "Epochs") if progress and team.first else epochs:
         if run.stale() >= training.patience:
             break
         start = time.perf_counter()
-        with seeded(training.seed, epoch, *range(team.rank)):  # other dropout and negatives
+        with seeded(training.seed, epoch, team.rank):  # each its own dropout and negatives
             mean = _one_epoch(network, step, optimizer, batches, training, epoch, device)
         row = {"epoch": epoch + 1, "loss": mean, "seconds": time.perf_counter() - start}
         if validate is not None and team.first:
             network.eval()
             start = time.perf_counter()
-            row["validation"] = validate()
+            row["validation"] = float(validate())
             row["validation_seconds"] = time.perf_counter() - start
         run.add(team.from_first(row))
         if log is not None and team.first:  # before saving: a run stopped in between logs again
@@ -317,7 +317,7 @@ def _one_epoch(
     """Go through all batches once; return the mean loss."""
     network.train()
     team, total, count = processes(), torch.zeros((), device=device), 0
-    autocast = training.bf16 and device.type == "cuda" and torch.cuda.is_bf16_supported()
+    autocast = training.bf16 and has_bf16(device)
     for place, batch in enumerate(team.own(batches.epoch(epoch))):
         done = (epoch + place * team.count / len(batches)) / training.epochs
         for group in optimizer.param_groups:
@@ -357,6 +357,11 @@ def choose_device(name: str = "auto") -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Tell whether a device is a GPU made for bfloat16; older ones emulate it, and lose time."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 @contextlib.contextmanager

@@ -223,7 +223,10 @@ def _rows_held(row_bytes: int, device: torch.device) -> int:
 
 
 class Loss(ABC):
-    """A loss with its settings. ``prepare`` is called once before training."""
+    """A loss with its settings. ``prepare`` is called once before training.
+
+    A subclass is a dataclass: checkpoints and saved models tell losses by their fields.
+    """
 
     def prepare(self, counts: Tensor) -> None:  # noqa: B027 - most losses need no preparation
         """Learn how often each item occurs in training, shape (n_items,)."""
@@ -369,5 +372,7 @@ def _require_negatives(negatives: int) -> None:
 
 def draw_others(targets: Tensor, n_items: int, k: int) -> Tensor:
     """Draw k items for each target, each item but the target alike, shape (n, k)."""
+    if n_items < 2:
+        raise ValueError("a catalogue of 1 item has no other to draw: use FullSoftmax")
     drawn = torch.randint(n_items - 1, (len(targets), k), device=targets.device)
     return drawn + (drawn >= targets[:, None])

@@ -20,6 +20,7 @@ OPTIONS = {"epochs": 3, "batch_size": 7, "learning_rate": 0.01, "clip": 0.5, "sc
 CHILD = """
 import json, sys
 from pathlib import Path
+import numpy as np
 import torch
 from behaviorseq import GRU4Rec
 from behaviorseq.training import FullSoftmax, SampledSoftmax, Training, processes
@@ -29,11 +30,20 @@ class StoppedError(Exception):
     pass
 
 torch.set_num_threads(1)
-folder, team, logged = Path(sys.argv[1]), processes(), []
+folder, team, logged, drawn = Path(sys.argv[1]), processes(), [], []
 options = {
     "validate": lambda model: float(model.network.items.weight.std()),
     "log": lambda row: logged.append(row["epoch"]),
 }
+
+draw = SampledSoftmax.draw
+
+def watched(self):
+    negatives = draw(self)
+    drawn.append(negatives.tolist())
+    return negatives
+
+SampledSoftmax.draw = watched
 
 def fit(name, seed=0, **more):
     loss = FullSoftmax() if name == "plain" else SampledSoftmax(negatives=5)
@@ -45,7 +55,10 @@ def fit(name, seed=0, **more):
     model.save(folder / f"{name}-{team.rank}")
 
 fit("plain")
+fit("apart", start=np.random.default_rng(team.rank).normal(size=(15, 8)))
+drawn.clear()
 fit("whole")
+(folder / f"drawn-{team.rank}.json").write_text(json.dumps(drawn))
 step, steps = torch.optim.AdamW.step, []
 
 def stopped(self, *args):
@@ -114,13 +127,19 @@ def assert_same(a, b):
 
 
 def test_the_first_alone_logs(folder):
-    assert json.loads((folder / "0.json").read_text()) == [2, [1, 2, 3] * 3]
+    assert json.loads((folder / "0.json").read_text()) == [2, [1, 2, 3] * 4]
     assert json.loads((folder / "1.json").read_text()) == [2, []]
 
 
-@pytest.mark.parametrize("name", ["plain", "whole", "resumed"])
+@pytest.mark.parametrize("name", ["plain", "whole", "resumed", "apart"])
 def test_all_have_the_same_weights(folder, name):
     assert_same(weights(folder, f"{name}-0"), weights(folder, f"{name}-1"))
+
+
+def test_each_draws_negatives_of_its_own(folder):
+    first, second = (json.loads((folder / f"drawn-{rank}.json").read_text()) for rank in "01")
+    assert len(first) == len(second) == 9  # steps
+    assert all(a != b for a, b in zip(first, second, strict=True))
 
 
 def test_a_stopped_run_of_several_ends_like_an_undisturbed_one(folder):

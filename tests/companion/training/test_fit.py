@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -61,6 +63,13 @@ def assert_same_weights(a, b):
 
 def numbers(history):
     return history.drop(columns=["seconds", "validation_seconds"], errors="ignore")
+
+
+def moved(offsets):
+    """Let the first row end an event later, or earlier if the second has but one."""
+    moved = offsets.copy()
+    moved[1] += 1 if offsets[2] - offsets[1] > 1 else -1
+    return moved
 
 
 def scripted(values):
@@ -180,12 +189,13 @@ def test_training_stops_early_and_keeps_the_best_weights(train):
         ({"length": 9}, "with length 10"),
         ({"loss": SampledSoftmax(negatives=6)}, "with loss"),
         ({"task": MaskedItems()}, "with task"),
-        ({"short": True}, "with data"),
+        ({"part": lambda train: train.slice(0, 29)}, "with data"),
+        ({"part": lambda train: replace(train, offsets=moved(train.offsets))}, "with data"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused(train, tmp_path, change, message):
     train_once(train, checkpoint=tmp_path)
-    part = train.slice(0, 29) if "short" in change else train
+    part = change.get("part", lambda train: train)(train)
     with pytest.raises(ValueError, match=message):
         fit_network(
             change.get("net") or network(),
@@ -196,6 +206,27 @@ def test_a_checkpoint_of_another_run_is_refused(train, tmp_path, change, message
             task=change.get("task"),
             checkpoint=tmp_path,
         )
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_checkpoint_goes_on_with_validation_or_without_as_it_began(train, tmp_path, first):
+    options = [{"validate": scripted(range(6))}, {}]
+    begun, other = options if first else options[::-1]
+    train_once(train, checkpoint=tmp_path, **begun)
+    with pytest.raises(ValueError, match=f"a run with{'' if first else 'out'} validation; go on"):
+        train_once(train, checkpoint=tmp_path, **other)
+
+
+@pytest.mark.parametrize("kind", [np.float32, torch.tensor])
+def test_a_validation_may_be_any_kind_of_number(train, tmp_path, kind):
+    _, history = train_once(train, validate=lambda: kind(0.5), checkpoint=tmp_path)
+    assert history["validation"].tolist() == [0.5] * (1 + SETTINGS.patience)
+
+
+def test_a_validation_that_is_not_a_number_stops_the_run(train, tmp_path):
+    with pytest.raises(ValueError, match="validation of epoch 2 must be a number, got nan"):
+        train_once(train, validate=scripted([0.1, np.nan]), checkpoint=tmp_path)
+    assert len(checkpoint.read_tensors(tmp_path / checkpoint.CHECKPOINT)[1]["history"]) == 1
 
 
 def test_item_vectors_are_those_of_the_network_where_it_makes_them(train):
@@ -281,6 +312,29 @@ def test_the_gradient_is_clipped(train, monkeypatch):
     assert norms
     assert max(norms) <= 0.0101
     assert max(norms) > 0.0099
+
+
+def test_weights_decay_beside_the_gradient():
+    class Once:
+        def __len__(self):
+            return 1
+
+        def epoch(self, number):
+            yield torch.zeros(1)
+
+    net = torch.nn.Linear(3, 2)
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    training = Training(epochs=2, learning_rate=0.1, weight_decay=0.5)
+    fit.run_epochs(
+        net,
+        lambda *_: (0 * sum(p.sum() for p in net.parameters()), 1),
+        Once(),
+        training,
+        identity={},
+    )
+    assert not net.training
+    for name, tensor in net.state_dict().items():
+        torch.testing.assert_close(tensor, before[name] * (1 - 0.1 * 0.5) ** 2)
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(train, tmp_path):
@@ -381,6 +435,20 @@ def test_a_killed_process_ends_like_an_undisturbed_one(tmp_path):
     assert_same_weights(dict(sorted(tensors.items())), dict(sorted(whole.items())))
     kept = [numbers(pd.DataFrame(s["history"])) for s in (scalars, whole_scalars)]
     pd.testing.assert_frame_equal(*kept)
+
+
+def test_a_gpu_that_emulates_bfloat16_computes_in_float32(monkeypatch):
+    generation = SimpleNamespace(major=7)  # of a T4; from 8 on GPUs have it
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: generation)
+    monkeypatch.setattr(torch.cuda, "_check_bf16_tensor_supported", lambda _: True)
+    assert torch.cuda.is_bf16_supported()
+    assert not fit.has_bf16(torch.device("cuda"))
+    generation.major = 8
+    assert fit.has_bf16(torch.device("cuda"))
+    assert not fit.has_bf16(torch.device("cpu"))
 
 
 def test_the_device_is_chosen_or_named():

@@ -280,6 +280,11 @@ def test_negatives_are_drawn_in_proportion_to_popularity(power):
     torch.testing.assert_close(loss._log_q.exp(), expected, atol=1e-6, rtol=1e-5)
 
 
+def test_a_catalogue_of_one_item_has_no_negative():
+    with pytest.raises(ValueError, match="a catalogue of 1 item has no other to draw"):
+        draw_others(torch.zeros(3, dtype=torch.long), 1, 2)
+
+
 def test_others_are_drawn_alike_and_never_the_target():
     targets = torch.arange(4).repeat_interleave(30_000)
     torch.manual_seed(0)
