@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from behaviorseq.arguments import require
 from behaviorseq.models.heads import Head
 from behaviorseq.models.multitask import MultiTask
@@ -45,7 +47,10 @@ class ESMM(MultiTask):
         self, logits: list[Tensor], labels: dict[str, Tensor], weights: dict[str, Tensor]
     ) -> Tensor:
         click, conversion = (each[:, 0] for each in logits)
-        return esmm_losses(click, conversion, labels["click"], labels["purchase"]).mean(dim=0)
+        losses = esmm_losses(click, conversion, labels["click"], labels["purchase"])  # (n, 2)
+        one = torch.ones_like(labels["click"])
+        counts = torch.stack([weights.get(head.name, one) for head in self.heads], dim=1)
+        return (counts * losses).sum(dim=0) / counts.sum(dim=0).clamp(min=1e-6)
 
     def __post_init__(self) -> None:
         """Check the heads too."""

@@ -227,13 +227,17 @@ class MultiTask:
         found = []
         for head in self.heads:
             labels = examples.labels[head.name]
-            known = labels[~np.isnan(labels).reshape(len(labels), -1).any(axis=1)]
+            missing = np.isnan(labels).reshape(len(labels), -1)
+            known = labels[~missing.all(axis=1)]  # as the losses count: of several, some known
             if head.kind == "class":
                 shares = np.bincount(known.astype(np.int64), minlength=head.size) / len(known)
                 found.append(-(shares * np.log(np.maximum(shares, 1e-12))).sum())
                 continue
-            p = np.clip(known.mean(axis=0), 1e-6, 1 - 1e-6)
-            found.append(-(p * np.log(p) + (1 - p) * np.log(1 - p)).mean())
+            there = ~np.isnan(known)
+            rate = np.nansum(known, axis=0) / np.maximum(there.sum(axis=0), 1)
+            p = np.clip(rate.astype(np.float32), 1e-6, 1 - 1e-6)
+            entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p))
+            found.append((there.mean(axis=0, dtype=np.float32) * entropy).mean())
         return torch.tensor(np.maximum(found, 1e-6), dtype=torch.float32)
 
     def predict(self, examples: Examples) -> dict[str, Floats]:

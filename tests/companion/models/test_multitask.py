@@ -89,6 +89,18 @@ def test_base_losses_are_entropies():
     np.testing.assert_allclose(found[:2], [-(share * np.log(share)).sum(), entropy], rtol=1e-5)
 
 
+def test_the_base_loss_of_labels_known_in_part_is_the_loss_of_their_rates():
+    examples = make(60)
+    labels = np.random.default_rng(0).integers(0, 2, (60, 2)).astype(np.float32)
+    labels[::2, 0] = labels[1::2, 1] = np.nan  # no row has both
+    labels[:6] = np.nan
+    examples = dataclasses.replace(examples, labels={"two": labels})
+    fitted = model(heads=(Head("two", "labels", 2),), weighting="scaled").fit(examples)
+    odds = torch.logit(torch.from_numpy(np.nanmean(labels, axis=0))).expand(60, 2)
+    loss = fitted._losses([odds], {"two": torch.from_numpy(labels)}, {})
+    torch.testing.assert_close(fitted.base_losses(examples), loss)
+
+
 def test_the_reader_equals_a_gru_read_event_by_event():
     examples = make(20)
     fitted = model(training=dataclasses.replace(FAST, epochs=1)).fit(examples)
@@ -171,6 +183,26 @@ def test_esmm_learns_a_rate_that_is_seen_after_clicks_alone():
     assert np.corrcoef(chances["purchase"], rate)[0, 1] > 0.9
     assert abs(chances["purchase"].mean() - rate.mean()) < 0.04
     assert abs(chances["click"].mean() - click.mean()) < 0.02
+
+
+def test_the_losses_of_esmm_are_means_by_the_weights():
+    examples = make(60)
+    click = np.arange(60) % 2
+    labels = {"click": click, "purchase": click * (np.arange(60) % 3 == 0)}
+    labels = {name: values.astype(np.float32) for name, values in labels.items()}
+    examples = dataclasses.replace(examples, labels=labels)
+    weights = {"purchase": np.random.default_rng(0).random(60).astype(np.float32)}
+    training = Training(epochs=1, batch_size=128)
+    fitted = ESMM(width=8, inner=16, dropout=0.0, training=training).fit(examples)
+    chances = fitted.predict(examples)
+    both = chances["click"] * chances["purchase"]
+    cost = -np.log(np.where(labels["purchase"] > 0, both, 1 - both))
+    plain = fitted.losses_on(examples)
+    found = fitted.losses_on(dataclasses.replace(examples, weights=weights))
+    assert found[0] == plain[0]
+    by_weight = np.average(cost, weights=weights["purchase"])
+    np.testing.assert_allclose(found[1], by_weight, rtol=1e-4)
+    np.testing.assert_allclose(plain[1], cost.mean(), rtol=1e-4)
 
 
 def test_esmm_refuses_other_heads_and_purchases_without_a_click():

@@ -62,3 +62,13 @@ def test_layers_and_states_have_the_sizes_asked_for():
     assert net.recurrent.num_layers == 3
     assert net.recurrent.hidden_size == 7
     assert net(torch.zeros(2, 5, dtype=torch.long), torch.ones(2, 5)).shape == (2, 5, 4)
+
+
+def test_dropout_is_of_item_vectors_and_of_states():
+    net = Recurrent(9, width=4, cell="gru", inner=7, dropout=0.5)
+    dropped = []
+    net.drop.register_forward_hook(lambda _, given, out: dropped.append((given[0].shape, out)))
+    torch.manual_seed(0)
+    net(torch.zeros(20, 5, dtype=torch.long), torch.ones(20, 5))
+    assert [shape for shape, _ in dropped] == [(20, 5, 4), (20, 5, 7)]
+    assert all(0.3 < (out == 0).float().mean() < 0.7 for _, out in dropped)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from behaviorseq import Training, WindowClassifier, auc_interval
+from behaviorseq.models.series import WindowBatches
 
 FAST = Training(epochs=10, batch_size=64, learning_rate=0.02)
 
@@ -100,3 +101,15 @@ def test_what_does_not_fit_is_refused():
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         WindowClassifier(**change)
+
+
+def test_an_order_belongs_to_an_epoch_and_holds_every_window_once():
+    number = torch.arange(50.0)
+    orders = []
+    for seed, epoch in ((0, 0), (0, 1), (1, 0), (0, 0)):
+        batches = list(WindowBatches(number[:, None, None], number, 8, seed).epoch(epoch))
+        assert all((batch.windows[:, 0, 0] == batch.labels).all() for batch in batches)
+        orders.append(torch.cat([batch.labels for batch in batches]).tolist())
+        assert sorted(orders[-1]) == number.tolist()
+    assert orders[3] == orders[0]
+    assert orders[0] not in orders[1:3]

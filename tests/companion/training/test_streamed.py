@@ -120,6 +120,17 @@ def test_the_order_of_parts_changes_with_the_epoch_and_the_seed(
     assert len(set(orders.values())) == 3
 
 
+def test_inside_a_part_the_order_is_that_of_a_seed_of_its_own(tmp_path: Path) -> None:
+    shards = written(tmp_path, 3)
+    streamed = [batch.targets for batch in StreamedBatches(shards, seed=5).epoch(2)]
+    parts = [Batches(part, seed=5 + i) for i, part in enumerate(shards[i] for i in range(3))]
+    alone = [[batch.targets for batch in part.epoch(2)] for part in parts]
+    order = np.random.default_rng([5, 2, 3]).permutation(3)
+    expected = [targets for i in order for targets in alone[i]]
+    assert len(streamed) == len(expected)
+    assert all(torch.equal(a, b) for a, b in zip(streamed, expected, strict=True))
+
+
 def test_parts_are_trained_alike_from_several_files(tmp_path: Path) -> None:
     history = model().fit(written(tmp_path, 5)).history["loss"]
     assert history.iloc[-1] < history.iloc[0]
